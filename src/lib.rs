@@ -1,0 +1,12 @@
+//! Keeps a Teleport agent on the version that its cluster wants.
+//!
+//! Imports go one way: `error`, `log` <- `rules` <- `config`, `offers`, `host` <- `upgrade` <- `bin`. Rooms of one tier do not
+//! import each other. `rules` and every parser touch no file, clock, process or socket. A test holds this.
+
+pub mod config;
+pub mod error;
+pub mod host;
+pub mod log;
+pub mod offers;
+pub mod rules;
+pub mod upgrade;
