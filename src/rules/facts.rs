@@ -1,0 +1,56 @@
+//! Everything a decision may know. Filled at the edge; nothing here reads anything.
+
+use crate::rules::memory::Memory;
+use crate::rules::moment::Moment;
+use crate::rules::release::Release;
+use crate::rules::window::Schedule;
+
+/// What one run found out before deciding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The version that the agent's binary reports; `None` when it could not be found out.
+    pub installed: Option<Release>,
+    /// What the version server or the `pin` file wants.
+    pub target: Target,
+    /// Whether the server calls this target critical.
+    pub critical: Critical,
+    /// The maintenance windows that the agent exported.
+    pub schedule: Schedule,
+    /// What earlier runs left behind.
+    pub memory: Memory,
+    /// On whose behalf this run acts.
+    pub mandate: Mandate,
+    /// No sound clock shows an earlier moment: when this program was built.
+    pub built: Moment,
+}
+
+/// The version to be on, and whose word that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The server wants no version now.
+    NoneNow,
+    /// The server wants this one.
+    Offered(Release),
+    /// The operator pinned this one.
+    Pinned(Release),
+}
+
+/// The server's answer to `/critical`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Critical {
+    /// Not asked (yet): it could not change the decision, or nobody could be asked.
+    NotAsked,
+    /// Act outside of windows, too.
+    Yes,
+    /// Nothing special.
+    No,
+}
+
+/// On whose behalf a run acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mandate {
+    /// The policy alone: `run`.
+    Policy,
+    /// A person said now: `force`.
+    Force,
+}

@@ -1,0 +1,15 @@
+//! What to do, never doing it: pure functions of facts and a given `now`.
+
+pub mod decide;
+pub mod facts;
+pub mod memory;
+pub mod moment;
+pub mod plan;
+pub mod policy;
+pub mod release;
+pub mod trigger;
+pub mod window;
+pub mod wording;
+
+#[cfg(test)]
+mod decide_table;

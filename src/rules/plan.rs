@@ -1,0 +1,210 @@
+//! From a decision to what will be done: everything that could still be a choice is settled here, so that applying has none.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rules::policy::{Hold, Package, Policy};
+use crate::rules::release::Release;
+use crate::rules::trigger::Trigger;
+
+/// The host as an upgrade finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// The agent's package.
+    pub package: Package,
+    /// The version in use, if it is known.
+    pub from: Option<Release>,
+    /// The version in the package database, as it is spelled there.
+    pub database: Option<String>,
+    /// Who holds the package at its version.
+    pub held: Held,
+    /// An installation of this very package that stopped half-way, in the package database's word.
+    pub stopped_at: Option<String>,
+    /// How the agent runs.
+    pub service: Service,
+}
+
+/// Who holds the package at its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Nobody.
+    No,
+    /// This program, between its runs.
+    ByUs,
+    /// Somebody who must be obeyed.
+    ByAdministrator,
+}
+
+/// How the agent runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Service {
+    /// Not by systemd: this host was not booted with it.
+    NoSystemd,
+    /// systemd knows no such unit.
+    NoUnit,
+    /// It is stopped, and stays so (H22); systemd's words for its state.
+    Stopped(String),
+    /// It is running, or would be if it could.
+    Running(Means),
+}
+
+/// Whether the agent was running before an upgrade: a package script that dies may leave it stopped, and that is nobody's wish.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentBefore {
+    /// It was running, or is not known to have been stopped.
+    #[default]
+    Running,
+    /// It was stopped, or nothing that we could have seen ran it.
+    Stopped,
+}
+
+impl Service {
+    /// As it is remembered over an upgrade.
+    #[must_use]
+    pub const fn before(&self) -> AgentBefore {
+        match self {
+            Self::Running(_) => AgentBefore::Running,
+            Self::NoSystemd | Self::NoUnit | Self::Stopped(_) => AgentBefore::Stopped,
+        }
+    }
+
+    /// What happens to the agent after an upgrade, when it is now as `self` says: one that ran before and is stopped now is started.
+    #[must_use]
+    pub fn after(self, before: AgentBefore) -> Self {
+        match (self, before) {
+            (Self::Stopped(_), AgentBefore::Running) => Self::Running(Means::Restart),
+            (now, _) => now,
+        }
+    }
+}
+
+/// How a running agent gets to run the new binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// `systemctl reload`: open sessions live on in the old process.
+    Reload,
+    /// `systemctl restart`: the unit cannot be reloaded safely.
+    Restart,
+}
+
+/// Whether the package is held once it is in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoldAfter {
+    /// By us.
+    Ours,
+    /// As the administrator held it before; it stays the administrator's.
+    Administrators,
+    /// Not at all.
+    Free,
+}
+
+/// One upgrade, up or down, ready to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The package.
+    pub package: Package,
+    /// The version in use, if it is known.
+    pub from: Option<Release>,
+    /// The version to be on.
+    pub to: Release,
+    /// The version in the package database before, as it is spelled there.
+    pub database: Option<String>,
+    /// Whether an installation that stopped half-way is finished first.
+    pub finish_first: Option<String>,
+    /// Whether the package is held after.
+    pub hold: HoldAfter,
+    /// What happens to the agent after.
+    pub service: Service,
+}
+
+/// An upgrade that the administrator's own settings forbid; in words that name them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked(pub String);
+
+/// Plans the upgrade that `decide` decided on.
+///
+/// # Errors
+/// [`Blocked`] when the administrator holds the package and nobody forces the upgrade (H08).
+pub fn plan(policy: &Policy, site: Site, to: Release, why: &Trigger) -> Result<Plan, Blocked> {
+    let hold = match (site.held, policy.hold) {
+        (Held::ByAdministrator, _) if *why == Trigger::Forced => HoldAfter::Administrators,
+        (Held::ByAdministrator, _) => {
+            return Err(Blocked(format!(
+                "{0} is held, and not by this program: the administrator's hold wins.\n    next: release it (`apt-mark unhold {0}`), or upgrade once with `teleport-upgrade force`, which keeps the hold",
+                site.package
+            )));
+        }
+        (_, Hold::Between) => HoldAfter::Ours,
+        (_, Hold::Never) => HoldAfter::Free,
+    };
+    Ok(Plan {
+        package: site.package,
+        from: site.from,
+        to,
+        database: site.database,
+        finish_first: site.stopped_at,
+        hold,
+        service: site.service,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::moment::Moment;
+    use crate::rules::policy::{Detail, Downgrade, Endpoint, EndpointSource, Transport};
+
+    fn hold_after(held: Held, hold: Hold, why: &Trigger) -> Option<HoldAfter> {
+        let policy = Policy {
+            endpoint: Endpoint::built_in(),
+            endpoint_source: EndpointSource::Configured,
+            transport: Transport::Tls,
+            package: None,
+            installer: None,
+            repo: None,
+            pin: None,
+            downgrade: Downgrade::SameMajor,
+            hold,
+            detail: Detail::Normal,
+        };
+        let site = Site {
+            package: "teleport-ent".parse().unwrap(),
+            from: None,
+            database: None,
+            held,
+            stopped_at: None,
+            service: Service::NoSystemd,
+        };
+        plan(&policy, site, "16.2.0".parse().unwrap(), why).ok().map(|plan| plan.hold)
+    }
+
+    #[test]
+    fn h08_an_administrators_hold_wins_unless_forced_and_is_kept_then() {
+        let unhealthy = Trigger::Unhealthy { since: Moment::from_unix(0) };
+        let stories = [
+            (Held::No, Hold::Between, Trigger::Critical, Some(HoldAfter::Ours)),
+            (Held::No, Hold::Never, Trigger::Critical, Some(HoldAfter::Free)),
+            (Held::ByUs, Hold::Between, Trigger::Critical, Some(HoldAfter::Ours)),
+            (Held::ByUs, Hold::Never, Trigger::Critical, Some(HoldAfter::Free)),
+            (Held::ByAdministrator, Hold::Between, Trigger::Critical, None),
+            (Held::ByAdministrator, Hold::Never, unhealthy, None),
+            (Held::ByAdministrator, Hold::Between, Trigger::Forced, Some(HoldAfter::Administrators)),
+            (Held::ByAdministrator, Hold::Never, Trigger::Forced, Some(HoldAfter::Administrators)),
+        ];
+        for (held, hold, why, expected) in stories {
+            assert_eq!(hold_after(held, hold, &why), expected, "{held:?} {hold:?} {why:?}");
+        }
+    }
+
+    #[test]
+    fn h22_an_agent_that_ran_before_is_started_and_one_that_did_not_is_left_so() {
+        let stopped = || Service::Stopped("inactive, enabled".into());
+        let running = Service::Running(Means::Reload);
+        assert_eq!(stopped().after(AgentBefore::Running), Service::Running(Means::Restart), "a dying package script stopped it");
+        assert_eq!(stopped().after(AgentBefore::Stopped), stopped(), "somebody stopped it");
+        assert_eq!(running.clone().after(AgentBefore::Stopped), running, "somebody started it meanwhile");
+        assert_eq!(running.clone().after(AgentBefore::Running), running);
+        assert_eq!(Service::NoSystemd.after(AgentBefore::Running), Service::NoSystemd);
+    }
+}

@@ -1,0 +1,57 @@
+//! Reasons to go now. A new trigger is one variant of [`Trigger`], one line in [`first`], and rows in `decide_table.rs`.
+
+use crate::rules::facts::{Critical, Facts, Mandate};
+use crate::rules::memory::UNHEALTHY_FOR;
+use crate::rules::moment::Moment;
+use crate::rules::window::{Standing, Window};
+
+/// Why an upgrade happens now and not later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trigger {
+    /// A person said now.
+    Forced,
+    /// The server says that it cannot wait.
+    Critical,
+    /// A maintenance window is open.
+    Window(Window),
+    /// The agent has exported no window that ends in the future for a while: it may be ill, and the upgrade may be its cure.
+    Unhealthy {
+        /// Since when.
+        since: Moment,
+    },
+}
+
+/// No reason to go now; the next one that is in sight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotNow {
+    /// The next window has not opened.
+    OutsideWindow(Window),
+    /// No window ends in the future; first seen now or less than ten minutes ago.
+    MaybeUnhealthy {
+        /// Since when.
+        since: Moment,
+        /// The state of the schedule file, in words.
+        schedule: String,
+    },
+}
+
+/// The first trigger that applies, in the order in which they override each other.
+///
+/// # Errors
+/// What is waited for, when none applies.
+pub fn first(facts: &Facts, now: Moment) -> Result<Trigger, NotNow> {
+    if facts.mandate == Mandate::Force {
+        return Ok(Trigger::Forced);
+    }
+    if facts.critical == Critical::Yes {
+        return Ok(Trigger::Critical);
+    }
+    match facts.schedule.standing(now) {
+        Standing::Open(window) => Ok(Trigger::Window(window)),
+        Standing::Ahead(window) => Err(NotNow::OutsideWindow(window)),
+        Standing::NoneAhead(schedule) => match facts.memory.unhealthy_since(now) {
+            Some(since) if now.since(since) >= UNHEALTHY_FOR => Ok(Trigger::Unhealthy { since }),
+            remembered => Err(NotNow::MaybeUnhealthy { since: remembered.unwrap_or(now), schedule }),
+        },
+    }
+}
