@@ -1,0 +1,45 @@
+//! The certificate authorities that this host trusts: one bundle file, found and read here, understood by the client.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use crate::error::{Class, Error};
+use crate::host::machine::Machine;
+
+/// Debian and SUSE, RHEL, older SUSE, Alpine.
+const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/var/lib/ca-certificates/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+const LARGEST: u64 = 8 * 1024 * 1024;
+
+/// The bundle that `SSL_CERT_FILE` names, or the system's, with its path; `None` when the system has none.
+///
+/// # Errors
+/// [`Class::Config`] when the named bundle cannot be read: another one would not be what was asked for.
+pub fn bundle(machine: &Machine) -> Result<Option<(PathBuf, Vec<u8>)>, Error> {
+    if let Some(named) = machine.variable("SSL_CERT_FILE") {
+        let path = machine.path(named);
+        return match read(&path) {
+            Ok(pem) => Ok(Some((path, pem))),
+            Err(error) => Err(Error::new(
+                Class::Config,
+                format!("SSL_CERT_FILE names {}, which cannot be read: {error}", path.display()),
+                "name a bundle of certificates in PEM format, or unset SSL_CERT_FILE",
+            )),
+        };
+    }
+    Ok(BUNDLES.iter().find_map(|bundle| {
+        let path = machine.path(bundle);
+        read(&path).ok().map(|pem| (path, pem))
+    }))
+}
+
+fn read(path: &PathBuf) -> std::io::Result<Vec<u8>> {
+    let mut pem = Vec::new();
+    File::open(path)?.take(LARGEST).read_to_end(&mut pem)?;
+    Ok(pem)
+}

@@ -1,0 +1,26 @@
+//! Small files that are old or new, never half, whatever happens: written beside their name, synced, renamed, and the directory synced.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Replaces the file at `path`, in a directory of root's alone; readable for everyone.
+///
+/// # Errors
+/// Of the file system; what was there before is still there.
+pub(super) fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
+    // The mode that was asked for passes through the umask; this one does not.
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}

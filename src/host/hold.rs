@@ -1,0 +1,91 @@
+//! Whose hold it is. A hold in a package database has no owner, so ours is marked by a file that lies apart from the record: losing
+//! one does not turn our own hold into an administrator's (V14).
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::error::{Class, Error};
+use crate::host::command::Transcript;
+use crate::host::durable;
+use crate::host::lock::STATE;
+use crate::host::machine::Machine;
+use crate::host::packages::{self, Packages, State};
+use crate::rules::plan::Held;
+use crate::rules::policy::{Package, Policy};
+
+fn marker(machine: &Machine) -> PathBuf {
+    machine.path(STATE).join("hold")
+}
+
+/// Whether it has been settled whose hold it was that the very first run found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstHold {
+    /// Not yet: a hold without an owner was left by the stock updater, and is ours to take over.
+    #[default]
+    Open,
+    /// Yes: a hold without an owner is the administrator's.
+    Settled,
+}
+
+/// Who holds the package.
+#[must_use]
+pub fn holder(machine: &Machine, package: &Package, state: &State, first: FirstHold) -> Held {
+    let marked = fs::read_to_string(marker(machine)).is_ok_and(|text| text.trim() == package.as_str());
+    match (state.held, marked, first) {
+        (false, ..) => Held::No,
+        (true, true, _) | (true, false, FirstHold::Open) => Held::ByUs,
+        (true, false, FirstHold::Settled) => Held::ByAdministrator,
+    }
+}
+
+/// At the very first run on a host: a hold that is there was left by the stock updater's lock, and is taken over as ours. A hold that
+/// comes later is the administrator's. Stays open while there is no package to look at.
+pub fn settle(machine: &Machine, policy: &Policy) -> FirstHold {
+    let Ok(Some(packages)) = packages::choose(machine, policy.installer, policy.repo.as_ref()) else { return FirstHold::Open };
+    let Ok((package, state)) = packages::find_package(&*packages, policy.package.as_ref()) else { return FirstHold::Open };
+    if holder(machine, &package, &state, FirstHold::Settled) == Held::ByAdministrator {
+        if let Err(error) = claim(machine, &package) {
+            machine.log.warning(error.to_string());
+            return FirstHold::Open;
+        }
+        machine.log.info(format!("{package} is held already: taking the hold over as this program's own."));
+    }
+    FirstHold::Settled
+}
+
+/// Holds the package as ours. Claimed first, and not disclaimed when it fails: a claim without a hold does no harm, a hold of ours
+/// without a claim would count as the administrator's for ever.
+///
+/// # Errors
+/// When it cannot be held.
+pub fn take(machine: &Machine, packages: &dyn Packages, package: &Package, transcript: &Transcript) -> Result<(), Error> {
+    claim(machine, package)?;
+    packages.hold(package, transcript)
+}
+
+/// Ends our hold, if there is one.
+///
+/// # Errors
+/// When it cannot be ended; then it stays ours.
+pub fn end(machine: &Machine, packages: &dyn Packages, package: &Package, transcript: &Transcript) -> Result<(), Error> {
+    if !marker(machine).exists() {
+        return Ok(());
+    }
+    if packages::state(packages, package)?.held {
+        packages.release(package, transcript)?;
+    }
+    disclaim(machine);
+    Ok(())
+}
+
+fn claim(machine: &Machine, package: &Package) -> Result<(), Error> {
+    let path = marker(machine);
+    durable::write(&path, format!("{package}\n").as_bytes())
+        .map_err(|error| Error::new(Class::Disk, format!("{} cannot be written: {error}", path.display()), "df -h /var"))
+}
+
+/// From now on no hold is ours: somebody released the one that was.
+pub fn disclaim(machine: &Machine) {
+    let _ = fs::remove_file(marker(machine));
+}

@@ -1,0 +1,13 @@
+//! This machine: every effect and every fact that is not the version server's. One room per thing that an operator can point at.
+
+pub mod agent;
+pub mod authorities;
+pub mod command;
+mod durable;
+pub mod hold;
+pub mod lock;
+pub mod machine;
+pub mod packages;
+pub mod record;
+pub mod service;
+pub mod signals;

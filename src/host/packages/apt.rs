@@ -1,0 +1,402 @@
+//! Debian, Ubuntu and their derivatives, through apt-get, apt-cache and dpkg: the tools with a stable command line.
+//!
+//! What each option is for stands beside it; what the tools were seen to do is V5 to V17 of the project's notes.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Flock, FlockType, fcntl_getlk};
+
+use crate::error::{Class, Error};
+use crate::host::command::{self, Answer, Argv, Ended, Transcript, ask, change, query};
+use crate::host::machine::Machine;
+use crate::host::packages::apt_reply::{self, Planned, Trouble};
+use crate::host::packages::apt_source::{self, Source};
+use crate::host::packages::{Act, Available, Later, Packages, Reach, State, Transaction};
+use crate::rules::moment::{Moment, span};
+use crate::rules::policy::{Package, Repo};
+use crate::rules::release::Release;
+
+/// A question to the package database or the cache takes well under a second; a cold disk some more.
+const QUESTION: Duration = Duration::from_secs(120);
+/// How often a held lock is tried again, and for how long (H07): counted, because clocks jump.
+const LOCK_RETRY: Duration = Duration::from_secs(5);
+const LOCK_TRIES: u32 = 121;
+const LOCK_CEILING: i64 = 600;
+
+/// Locks that apt and dpkg take, most telling first.
+const LOCKS: [&str; 4] =
+    ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
+
+/// For every call: leave the host's own binary cache alone. A call that is restricted to one source file would replace it by a
+/// small one, and even questions write it (V16).
+const NO_CACHE: [&str; 4] = ["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="];
+
+/// For every call that changes something.
+const CHANGING: [&str; 12] = [
+    "-q",
+    // Its output goes to a file of ours: no terminal in between.
+    "-o",
+    "Dpkg::Use-Pty=0",
+    // Waiting for locks is ours, so that the holder is named (V15).
+    "-o",
+    "DPkg::Lock::Timeout=0",
+    // Short breaks of the network are not worth a failed run.
+    "-o",
+    "Acquire::Retries=2",
+    "-o",
+    "Acquire::http::Timeout=30",
+    "-o",
+    "Acquire::https::Timeout=30",
+    "-y",
+];
+
+/// For simulating, downloading and installing one version of one package.
+const INSTALLING: [&str; 13] = [
+    // A damaged package is put in place again although its version is right (H02); for others this means nothing.
+    "--reinstall",
+    // The wanted version may be lower, and for apt `16.2.0-rc.1` is higher than `16.2.0`.
+    "--allow-downgrades",
+    // Our own hold; it is set again after (V14).
+    "--allow-change-held-packages",
+    "--no-install-recommends",
+    "--no-remove",
+    // Whatever the administrator's defaults are: signatures are checked.
+    "-o",
+    "APT::Get::AllowUnauthenticated=false",
+    "-o",
+    "APT::Get::AutomaticRemove=false",
+    // Nobody answers questions here; changed configuration files stay, new ones come as .dpkg-dist (H19).
+    "-o",
+    "Dpkg::Options::=--force-confdef",
+    "-o",
+    "Dpkg::Options::=--force-confold",
+];
+
+/// apt on one machine, restricted to one repository where there is one.
+pub(super) struct Apt<'m> {
+    machine: &'m Machine,
+    source: Source,
+    /// Whether the holder of a lock was named in this run already.
+    named: Cell<bool>,
+}
+
+impl<'m> Apt<'m> {
+    pub(super) fn new(machine: &'m Machine, repo: Option<&Repo>) -> Result<Self, Error> {
+        let source = apt_source::find(machine, repo)?;
+        Ok(Self { machine, source, named: Cell::new(false) })
+    }
+
+    /// Options that restrict apt to the agent's source file.
+    fn restriction(&self, reach: Reach) -> Vec<String> {
+        match (&self.source, reach) {
+            (Source::File(file), Reach::Own) => vec![
+                "-o".into(),
+                format!("Dir::Etc::sourcelist={}", file.display()),
+                "-o".into(),
+                "Dir::Etc::sourceparts=/dev/null".into(),
+                // The lists of other repositories are not stale only because we do not look at them.
+                "-o".into(),
+                "APT::Get::List-Cleanup=0".into(),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    fn argv(&self, program: &str, reach: Reach, words: &[&[&str]]) -> Argv {
+        let fixed = NO_CACHE.iter().map(|w| (*w).to_owned()).chain(self.restriction(reach));
+        Argv::new(program, fixed.chain(words.iter().flat_map(|part| part.iter().map(|w| (*w).to_owned()))).collect::<Vec<_>>())
+    }
+
+    fn updating(&self) -> Argv {
+        // Without `any` a repository that cannot be reached counts as refreshed (V13). With every source in reach, one that is broken
+        // must not stop us (H10): whether the agent's version is there is looked at anyway.
+        let strict: &[&str] = match self.source {
+            Source::File(_) => &["-o", "APT::Update::Error-Mode=any", "-o", "Acquire::AllowInsecureRepositories=false"],
+            Source::Every => &[],
+        };
+        self.argv("apt-get", Reach::Own, &[&CHANGING, strict, &["update"]])
+    }
+
+    /// One call downloads and installs: apt fetches and verifies everything before it starts dpkg, and a call of its own for the
+    /// download would only make it compute every checksum twice.
+    fn installing(&self, reach: Reach, package: &Package, version: &str) -> Argv {
+        let word = format!("{package}={version}");
+        self.argv("apt-get", reach, &[&CHANGING, &INSTALLING, &["install", &word]])
+    }
+
+    fn marking(&self, mark: &str, package: &Package) -> Argv {
+        self.argv("apt-mark", Reach::Own, &[&[mark, package.as_str()]])
+    }
+
+    /// Lets apt work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
+    fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
+        let mut holder = String::new();
+        for _ in 0..LOCK_TRIES {
+            let ended = change(self.machine, transcript, argv)?;
+            if ended.success || apt_reply::trouble(&ended.output) != Some(Trouble::Locked) {
+                return Ok(ended);
+            }
+            holder = self.holder(&ended.output);
+            if !self.named.replace(true) {
+                self.machine
+                    .log
+                    .info(format!("{holder} holds a package manager lock; waiting for up to {}.", span(LOCK_CEILING)));
+            }
+            (self.machine.pause)(LOCK_RETRY);
+        }
+        Err(Error::new(
+            Class::Busy,
+            format!("waited {} for a package manager lock that {holder} holds", span(LOCK_CEILING)),
+            "the next run tries again; if nothing is at work there, look at that process",
+        ))
+    }
+
+    fn holder(&self, output: &str) -> String {
+        let said = apt_reply::holder(output).map(|pid| described(self.machine, pid));
+        said.or_else(|| self.at_work()).unwrap_or_else(|| "another process".into())
+    }
+
+    fn succeeded(&self, what: &str, ended: Ended) -> Result<(), Error> {
+        if ended.success {
+            Ok(())
+        } else {
+            Err(explained(what, apt_reply::trouble(&ended.output), &ended.ending, ended.last_lines()))
+        }
+    }
+
+    /// Names of the packages that `package` depends on, directly or not.
+    fn dependencies(&self, reach: Reach, package: &Package, version: &str) -> Result<Vec<String>, Error> {
+        let word = format!("{package}={version}");
+        let only = ["--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances"];
+        let argv = self.argv("apt-cache", reach, &[&["depends", "--recurse"], &only, &[&word]]);
+        let answer = query(self.machine, &argv, QUESTION)?;
+        Ok(apt_reply::dependencies(&answer.stdout).into_iter().map(str::to_owned).collect())
+    }
+
+    /// Refuses what moves anything but the package and, where they must come along, what it depends on.
+    fn checked(&self, planned: Vec<Planned>, reach: Reach, package: &Package, version: &str) -> Result<Transaction, Error> {
+        let ours = |planned: &Planned| matches!(planned, Planned::Install { package: name, .. } if name == package.as_str());
+        let others: Vec<&Planned> = planned.iter().filter(|p| !ours(p)).collect();
+        let needed = if others.is_empty() { Vec::new() } else { self.dependencies(reach, package, version)? };
+        let (along, foreign): (Vec<&Planned>, Vec<&Planned>) = others
+            .into_iter()
+            .partition(|planned| matches!(planned, Planned::Install { package, .. } if needed.contains(package)));
+        let say = |planned: &[&Planned]| -> Vec<String> { planned.iter().map(|p| p.to_string()).collect() };
+        if !foreign.is_empty() {
+            return Err(Error::new(
+                Class::Repository,
+                format!(
+                    "installing {package}={version} would also change packages that are not ours to change: {}",
+                    say(&foreign).join("; ")
+                ),
+                format!("look at it and decide: apt-get install --allow-downgrades {package}={version}"),
+            ));
+        }
+        if !planned.iter().any(ours) {
+            return Err(Error::new(
+                Class::Repository,
+                format!("apt would do nothing to bring {package} to {version}"),
+                format!("apt-get install -s {package}={version}"),
+            ));
+        }
+        Ok(Transaction { package: package.clone(), version: version.to_owned(), reach, along: say(&along) })
+    }
+
+    fn simulation(&self, reach: Reach, word: &str) -> Result<Answer, Error> {
+        // `--no-remove` would hide what would be removed, and a simulation removes nothing.
+        let installing: Vec<&str> = INSTALLING.into_iter().filter(|option| *option != "--no-remove").collect();
+        // Even a simulation would replace the administrator's log of the last plan.
+        let quiet = ["-s", "-q", "-y", "-o", "Dir::Log::Planner=/dev/null"];
+        let argv = self.argv("apt-get", reach, &[&quiet, &installing, &["install", word]]);
+        query(self.machine, &argv, QUESTION)
+    }
+}
+
+impl Packages for Apt<'_> {
+    fn name(&self) -> &'static str {
+        "apt"
+    }
+
+    /// Debian versions of the agent are its release, to the letter.
+    fn spelling(&self, release: &Release) -> String {
+        release.to_string()
+    }
+
+    fn release_of(&self, spelled: &str) -> Option<Release> {
+        spelled.parse().ok()
+    }
+
+    fn words(&self, package: &Package, release: &Release) -> String {
+        format!("{package}={release}")
+    }
+
+    fn by_hand(&self, package: &Package, release: &Release) -> String {
+        format!("apt-get install --reinstall --allow-downgrades --allow-change-held-packages {package}={release}")
+    }
+
+    fn repository(&self) -> String {
+        match &self.source {
+            Source::File(file) => file.display().to_string(),
+            Source::Every => "every repository that apt has".into(),
+        }
+    }
+
+    fn refreshed(&self) -> Option<Moment> {
+        let places = ["/var/lib/apt/lists", "/var/lib/apt/lists/partial"];
+        let times = places.iter().filter_map(|place| Some(self.machine.path(place).metadata().ok()?.mtime()));
+        times.max().map(Moment::from_unix)
+    }
+
+    fn would(&self, act: Act, package: &Package, release: &Release) -> Vec<String> {
+        let version = self.spelling(release);
+        let argv = match act {
+            Act::Refresh => self.updating(),
+            Act::Install => self.installing(Reach::Own, package, &version),
+            Act::Hold => self.marking("hold", package),
+        };
+        vec![argv.to_string()]
+    }
+
+    fn states(&self, packages: &[Package]) -> Result<Vec<State>, Error> {
+        let names = packages.iter().map(Package::as_str);
+        let argv = Argv::new("dpkg-query", ["-W", "-f", apt_reply::STATE_FORMAT].into_iter().chain(names));
+        let answer = query(self.machine, &argv, QUESTION)?;
+        // Exit code 1 only means that one of them is not there.
+        if !answer.success && answer.stderr.lines().any(|line| !line.contains("no packages found matching")) {
+            let trouble = apt_reply::trouble(&answer.stderr);
+            return Err(explained("dpkg-query cannot read the package database", trouble, &answer.ending, answer.last_lines()));
+        }
+        Ok(packages.iter().map(|package| apt_reply::state(&answer.stdout, package.as_str())).collect())
+    }
+
+    fn owns(&self, package: &Package, file: &Path) -> Result<bool, Error> {
+        let answer = query(self.machine, &Argv::new("dpkg-query", ["-L", package.as_str()]), QUESTION)?;
+        // Directories on the way may be links here: the same file may go by another name in the list.
+        let same = |listed: &str| self.machine.path(listed).canonicalize().is_ok_and(|path| path == file);
+        Ok(answer.stdout.lines().filter(|line| Path::new(line).file_name() == file.file_name()).any(same))
+    }
+
+    fn damage<'a>(&'a self, package: &Package) -> Result<Later<'a, Vec<String>>, Error> {
+        let asked = ask(self.machine, Argv::new("dpkg", ["-V", package.as_str()]))?;
+        Ok(Box::new(move || Ok(apt_reply::damage(&asked.answer(self.machine, QUESTION)?.stdout))))
+    }
+
+    fn refresh(&self, transcript: &Transcript) -> Result<(), Error> {
+        let ended = self.work(&self.updating(), transcript)?;
+        let failed = !ended.success || ended.output.contains("Failed to fetch");
+        if failed && self.source == Source::Every {
+            self.machine.log.warning("apt-get update had trouble with some repository (see above); looking at what is known.");
+            return Ok(());
+        }
+        if failed {
+            let what = format!("apt-get update failed for {}", self.repository());
+            return Err(explained(&what, apt_reply::trouble(&ended.output), &ended.ending, ended.last_lines()));
+        }
+        Ok(())
+    }
+
+    fn available(&self, package: &Package) -> Result<Available, Error> {
+        let answer = query(self.machine, &self.argv("apt-cache", Reach::Own, &[&["policy", package.as_str()]]), QUESTION)?;
+        if !answer.success {
+            return Err(explained(
+                "apt-cache policy failed",
+                apt_reply::trouble(&answer.stderr),
+                &answer.ending,
+                answer.last_lines(),
+            ));
+        }
+        Ok(Available { versions: apt_reply::candidates(&answer.stdout), origin: self.repository() })
+    }
+
+    fn simulate(&self, package: &Package, release: &Release) -> Result<Transaction, Error> {
+        let version = self.spelling(release);
+        let word = self.words(package, release);
+        let trouble =
+            |answer: &Answer| apt_reply::trouble(&format!("{}\n{}", answer.stdout, answer.stderr)).filter(|_| !answer.success);
+        let mut reach = Reach::Own;
+        let mut answer = self.simulation(reach, &word)?;
+        if trouble(&answer) == Some(Trouble::Dependencies) && self.source != Source::Every {
+            // A dependency that the agent's repository does not carry: the host's others may.
+            reach = Reach::Every;
+            answer = self.simulation(reach, &word)?;
+        }
+        if !answer.success {
+            return Err(explained(
+                &format!("apt cannot plan to install {word}"),
+                trouble(&answer),
+                &answer.ending,
+                answer.last_lines(),
+            ));
+        }
+        self.checked(apt_reply::plan(&answer.stdout), reach, package, &version)
+    }
+
+    fn install(&self, transaction: &Transaction, transcript: &Transcript) -> Result<(), Error> {
+        let argv = self.installing(transaction.reach, &transaction.package, &transaction.version);
+        let what = format!("apt-get install {}={} failed", transaction.package, transaction.version);
+        let ended = self.work(&argv, transcript)?;
+        for file in apt_reply::kept_conffiles(&ended.output) {
+            self.machine.log.warning(format!(
+                "{file} was changed on this host and in the package: it is kept, the package's is {file}.dpkg-dist."
+            ));
+        }
+        self.succeeded(&what, ended)
+    }
+
+    fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {
+        let keep = ["--force-confdef", "--force-confold"];
+        let argv = Argv::new("dpkg", keep.into_iter().chain(["--configure", package.as_str()]));
+        self.succeeded(&format!("dpkg --configure {package} failed"), self.work(&argv, transcript)?)
+    }
+
+    fn hold(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {
+        self.succeeded(&format!("apt-mark hold {package} failed"), self.work(&self.marking("hold", package), transcript)?)
+    }
+
+    fn release(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {
+        self.succeeded(&format!("apt-mark unhold {package} failed"), self.work(&self.marking("unhold", package), transcript)?)
+    }
+
+    /// The kernel is asked about each lock file itself: the inode numbers in /proc/locks can be had by anybody on another file system.
+    fn at_work(&self) -> Option<String> {
+        LOCKS.iter().find_map(|lock| {
+            let file = File::open(self.machine.path(lock)).ok()?;
+            let held = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock)).ok()??;
+            Some(match held.pid.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok()) {
+                Some(pid) => described(self.machine, pid),
+                None => "a process outside of this container".into(),
+            })
+        })
+    }
+}
+
+/// `pid 1234 (apt-get upgrade)`.
+fn described(machine: &Machine, pid: u32) -> String {
+    let command = command::command_line(machine, pid);
+    if command.is_empty() { format!("pid {pid}") } else { format!("pid {pid} ({command})") }
+}
+
+/// The error for a failed call: its own words, what they mean, and what to do.
+fn explained(what: &str, trouble: Option<Trouble>, ending: &str, lines: Vec<String>) -> Error {
+    match trouble {
+        Some(trouble) => Error::new(trouble.class(), format!("{what}: {}", trouble.words()), trouble.next()),
+        None => {
+            Error::new(Class::Repository, format!("{what} ({ending})"), "read the lines above and repeat the command by hand")
+        }
+    }
+    .with_tool_lines(lines)
+}
+
+impl std::fmt::Display for Planned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Install { package, from: Some(from), to } => write!(f, "{package} {from} -> {to}"),
+            Self::Install { package, from: None, to } => write!(f, "new: {package} {to}"),
+            Self::Remove { package } => write!(f, "removed: {package}"),
+        }
+    }
+}

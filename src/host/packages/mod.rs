@@ -1,0 +1,232 @@
+//! Package managers behind one trait. A new one is a file beside `apt.rs`, a variant of `Installer`, and a line in [`choose`].
+//!
+//! Exit codes of package managers are not verdicts (V9). Every method that changes something only says whether the manager could
+//! be made to try; what came of it is asked of [`Packages::state`], [`Packages::damage`] and the agent's binary.
+
+mod apt;
+mod apt_reply;
+mod apt_source;
+
+use std::path::Path;
+
+use crate::error::{Class, Error};
+use crate::host::command::{Transcript, exists};
+use crate::host::machine::Machine;
+use crate::rules::moment::Moment;
+use crate::rules::policy::{Installer, Package, Repo};
+use crate::rules::release::Release;
+
+/// What the package database says about a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The version, spelled as the database spells it; `None` when the package is not there.
+    pub version: Option<String>,
+    /// Whether every step of its installation is done; else the database's word for where it stopped.
+    pub completeness: Completeness,
+    /// Whether somebody holds it at its version.
+    pub held: bool,
+}
+
+/// How far a package's installation got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Completeness {
+    /// All of it.
+    Complete,
+    /// It stopped there, in the database's word: `half-configured`, `unpacked`, ...
+    Stopped(String),
+}
+
+/// What the repository has of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Available {
+    /// Its versions as the repository spells them, newest first, and whether the administrator's pins forbid them.
+    pub versions: Vec<Candidate>,
+    /// Where they come from, in words.
+    pub origin: String,
+}
+
+/// One version in the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// As the repository spells it.
+    pub version: String,
+    /// The administrator's priority, when it forbids this version (a negative one does).
+    pub forbidden: Option<i64>,
+}
+
+/// A change of one package that the manager has simulated and that moves nothing else but what it depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction {
+    /// The package.
+    pub package: Package,
+    /// The version, as the manager spells it.
+    pub version: String,
+    /// What the manager may draw on.
+    pub reach: Reach,
+    /// Dependencies that come along, in words; usually none.
+    pub along: Vec<String>,
+}
+
+/// Which repositories a change draws on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The agent's alone: a foreign repository that is broken does not matter (H10).
+    Own,
+    /// Every one that the host has configured: the agent's package depends on something that is not installed.
+    Every,
+}
+
+/// One thing that a manager does, for saying beforehand what would be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Ask the repository what it has now.
+    Refresh,
+    /// Download the package, then install it.
+    Install,
+    /// Hold the package at its version.
+    Hold,
+}
+
+/// An answer that is being worked out.
+pub type Later<'a, T> = Box<dyn FnOnce() -> Result<T, Error> + 'a>;
+
+/// A way to move the agent's package.
+pub trait Packages {
+    /// Its name, as in the file `installer`.
+    fn name(&self) -> &'static str;
+
+    /// `16.2.0` as this manager spells the version of a package.
+    fn spelling(&self, release: &Release) -> String;
+
+    /// The release that this spelling means, if it is one of the agent's.
+    fn release_of(&self, spelled: &str) -> Option<Release>;
+
+    /// `teleport-ent=16.2.0`: the words for one package at one version, as people give them to this manager.
+    fn words(&self, package: &Package, release: &Release) -> String;
+
+    /// The command for a person who has to do it by hand.
+    fn by_hand(&self, package: &Package, release: &Release) -> String;
+
+    /// Where packages come from, in words.
+    fn repository(&self) -> String;
+
+    /// When this host last asked any repository what it has, if that can be told.
+    fn refreshed(&self) -> Option<Moment>;
+
+    /// The commands of one act, as a person would type them.
+    fn would(&self, act: Act, package: &Package, release: &Release) -> Vec<String>;
+
+    /// What the package database says about each of these, in their order.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    fn states(&self, packages: &[Package]) -> Result<Vec<State>, Error>;
+
+    /// Whether this file, a path with all links resolved, came with the package.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    fn owns(&self, package: &Package, file: &Path) -> Result<bool, Error>;
+
+    /// Begins to look for programs of the package that are missing or not as they were installed. Other files do not count: an
+    /// administrator may have changed the unit, and minimal images exclude documentation. That takes as long as reading all of them: the
+    /// answer comes when it is called for.
+    ///
+    /// # Errors
+    /// When the files cannot be checked.
+    fn damage<'a>(&'a self, package: &Package) -> Result<Later<'a, Vec<String>>, Error>;
+
+    /// Asks the agent's repository, and no other, what it has now.
+    ///
+    /// # Errors
+    /// What the repository or the network answered.
+    fn refresh(&self, transcript: &Transcript) -> Result<(), Error>;
+
+    /// What the repository has, as of the last refresh.
+    ///
+    /// # Errors
+    /// When the manager cannot be asked.
+    fn available(&self, package: &Package) -> Result<Available, Error>;
+
+    /// Simulates the change and refuses it if it would touch what is not ours to touch (H20). Changes nothing.
+    ///
+    /// # Errors
+    /// [`Class::Repository`] with the list of what it would touch, or with the manager's own words.
+    fn simulate(&self, package: &Package, release: &Release) -> Result<Transaction, Error>;
+
+    /// Downloads and verifies everything that the transaction needs, and only then installs it, up or down.
+    ///
+    /// # Errors
+    /// When the manager says that it did not: an explanation, not a verdict.
+    fn install(&self, transaction: &Transaction, transcript: &Transcript) -> Result<(), Error>;
+
+    /// Finishes an installation that stopped half-way, of this package only (H01).
+    ///
+    /// # Errors
+    /// When the manager says that it could not: an explanation, not a verdict.
+    fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error>;
+
+    /// Holds the package at its version.
+    ///
+    /// # Errors
+    /// When the manager would not.
+    fn hold(&self, package: &Package, transcript: &Transcript) -> Result<(), Error>;
+
+    /// Ends the hold.
+    ///
+    /// # Errors
+    /// When the manager would not.
+    fn release(&self, package: &Package, transcript: &Transcript) -> Result<(), Error>;
+
+    /// Who holds the manager's own locks now, in words.
+    fn at_work(&self) -> Option<String>;
+}
+
+/// What the package database says about one package.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub fn state(packages: &dyn Packages, package: &Package) -> Result<State, Error> {
+    let absent = State { version: None, completeness: Completeness::Complete, held: false };
+    Ok(packages.states(std::slice::from_ref(package))?.pop().unwrap_or(absent))
+}
+
+/// The manager that the operator named, or the one that this host has; `None` when the operator wants nothing moved (`nop`).
+///
+/// # Errors
+/// [`Class::Config`] when there is none: never silently `nop`.
+pub fn choose<'m>(
+    machine: &'m Machine,
+    installer: Option<Installer>,
+    repo: Option<&Repo>,
+) -> Result<Option<Box<dyn Packages + 'm>>, Error> {
+    match installer {
+        Some(Installer::Nop) => Ok(None),
+        Some(Installer::Apt) => Ok(Some(Box::new(apt::Apt::new(machine, repo)?))),
+        None if exists(machine, "apt-get") && exists(machine, "dpkg-query") => Ok(Some(Box::new(apt::Apt::new(machine, repo)?))),
+        None => Err(Error::new(
+            Class::Config,
+            "this host has no package manager that this program can drive (looked for apt-get and dpkg-query)",
+            "write `nop` into the file `installer` if something else installs the agent here",
+        )),
+    }
+}
+
+/// The agent's package: the configured one, or the installed one of the known ones.
+///
+/// # Errors
+/// [`Class::Config`] when it is not installed: a run moves an agent, it never brings one back that somebody removed.
+pub fn find_package(packages: &dyn Packages, configured: Option<&Package>) -> Result<(Package, State), Error> {
+    let known: Vec<Package> = Package::KNOWN.iter().filter_map(|name| name.parse().ok()).collect();
+    let wanted = configured.map_or(known.as_slice(), std::slice::from_ref);
+    let states = packages.states(wanted)?;
+    if let Some((package, state)) = wanted.iter().zip(states).find(|(_, state)| state.version.is_some()) {
+        return Ok((package.clone(), state));
+    }
+    let names: Vec<&str> = wanted.iter().map(Package::as_str).collect();
+    Err(Error::new(
+        Class::Config,
+        format!("no agent to upgrade: {} is not installed", names.join(" or ")),
+        "install the agent's package, or name it in the file `package`",
+    ))
+}

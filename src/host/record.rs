@@ -1,0 +1,235 @@
+//! What one run leaves for the next ones: one small JSON file that is old or new, never half. Written to a file beside it, synced,
+//! renamed, and the directory synced; readable for everyone, written by root alone.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Class, Error};
+use crate::host::agent::Known;
+use crate::host::durable;
+use crate::host::hold::FirstHold;
+use crate::host::lock::{Lock, STATE};
+use crate::host::machine::Machine;
+use crate::rules::memory::Memory;
+use crate::rules::moment::Moment;
+use crate::rules::plan::{AgentBefore, HoldAfter};
+use crate::rules::policy::Package;
+use crate::rules::release::Release;
+
+/// The format of the file. A reader that knows less than this leaves the file alone.
+const SCHEMA: u32 = 1;
+const LONGEST: u64 = 1024 * 1024;
+/// How many verdicts and how many upgrades are kept (V31).
+const KEPT: usize = 50;
+
+/// Everything that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    schema: u32,
+    /// The upgrade that is being made, while it is being made.
+    #[serde(default)]
+    pub pending: Option<Pending>,
+    /// What decisions need to know of earlier runs.
+    #[serde(default)]
+    pub memory: Memory,
+    /// The agent's version as its binary last said it.
+    #[serde(default)]
+    pub agent: Option<Known>,
+    /// How runs ended, oldest first; equal ones in a row are one entry.
+    #[serde(default)]
+    pub verdicts: Vec<Verdict>,
+    /// Upgrades that were made or failed, oldest first.
+    #[serde(default)]
+    pub upgrades: Vec<Upgrade>,
+    /// Whose hold it was that the first run found.
+    #[serde(default)]
+    pub first_hold: FirstHold,
+    /// Unknown configuration files that were warned about.
+    #[serde(default)]
+    pub warned: Vec<String>,
+}
+
+/// An upgrade that has begun: what the next run must know if this one dies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// The package.
+    pub package: Package,
+    /// The version in use before, if it was known.
+    pub from: Option<Release>,
+    /// The version that is being installed.
+    pub to: Release,
+    /// How far it got.
+    pub step: Step,
+    /// Whether the package is to be held after.
+    pub hold: HoldAfter,
+    /// What the package database said before.
+    #[serde(default)]
+    pub database: Option<String>,
+    /// Whether the agent was running before.
+    #[serde(default)]
+    pub agent: AgentBefore,
+    /// How often it was tried to finish it.
+    #[serde(default)]
+    pub tries: u32,
+    /// When it was last tried.
+    #[serde(default = "long_ago")]
+    pub tried: Moment,
+    /// When it began.
+    pub since: Moment,
+    /// In which boot.
+    pub boot: String,
+}
+
+const fn long_ago() -> Moment {
+    Moment::from_unix(0)
+}
+
+/// The step that was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// The package manager is at work.
+    Install,
+    /// The package is in place; the restart is left.
+    BringUp,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// A stable word: see `upgrade::outcome`.
+    pub code: String,
+    /// In a sentence.
+    pub text: String,
+    /// The exit code.
+    pub exit: u8,
+    /// When a run first ended so.
+    pub first: Moment,
+    /// When a run last did.
+    pub last: Moment,
+    /// How many runs in a row did.
+    pub count: u64,
+}
+
+/// One upgrade that was made, or failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// From.
+    pub from: Option<Release>,
+    /// To.
+    pub to: Release,
+    /// When it ended.
+    pub at: Moment,
+    /// A stable word: `upgraded`, or the class of what went wrong.
+    pub code: String,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            schema: SCHEMA,
+            pending: None,
+            memory: Memory::default(),
+            agent: None,
+            verdicts: Vec::new(),
+            upgrades: Vec::new(),
+            first_hold: FirstHold::Open,
+            warned: Vec::new(),
+        }
+    }
+}
+
+impl Record {
+    /// Adds the end of a run; the same verdict as before is counted, not repeated.
+    pub fn conclude(&mut self, code: &str, text: &str, exit: u8, now: Moment) {
+        match self.verdicts.last_mut() {
+            Some(last) if last.code == code && last.text == text => {
+                last.last = now;
+                last.count += 1;
+            }
+            _ => self.verdicts.push(Verdict { code: code.into(), text: text.into(), exit, first: now, last: now, count: 1 }),
+        }
+        keep_newest(&mut self.verdicts);
+    }
+
+    /// Adds an upgrade.
+    pub fn add_upgrade(&mut self, upgrade: Upgrade) {
+        self.upgrades.push(upgrade);
+        keep_newest(&mut self.upgrades);
+    }
+}
+
+fn keep_newest<T>(entries: &mut Vec<T>) {
+    entries.drain(..entries.len().saturating_sub(KEPT));
+}
+
+/// Reads the record, for those who only look. Nothing there is an empty record.
+///
+/// # Errors
+/// Something is there that is no record of ours; why, in words.
+pub fn read(machine: &Machine) -> Result<Record, String> {
+    let file = match File::open(machine.path(STATE).join("record.json")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Record::default()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let mut bytes = Vec::new();
+    file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    match serde_json::from_slice::<Record>(&bytes) {
+        Ok(record) if record.schema == SCHEMA => Ok(record),
+        Ok(record) => Err(format!("its format is {}, this version knows {SCHEMA}", record.schema)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A name for a record that cannot be read, under which there is nothing yet.
+fn free_name(directory: &Path, now: Moment) -> PathBuf {
+    let name = |n: u32| directory.join(format!("record.json.unreadable-{}-{n}", now.unix()));
+    (0..1000).map(name).find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| name(1000))
+}
+
+/// The record of the run that holds the lock: the only one who writes it.
+pub struct Ledger {
+    /// What is kept; on disk once [`Ledger::save`] has returned.
+    pub record: Record,
+    directory: PathBuf,
+}
+
+impl Ledger {
+    /// Reads the record. One that cannot be read is kept aside, never overwritten.
+    pub fn open(machine: &Machine, _lock: &Lock) -> Self {
+        let directory = machine.path(STATE);
+        let record = match read(machine) {
+            Ok(record) => record,
+            Err(why) => {
+                let aside = free_name(&directory, machine.now());
+                let kept = match std::fs::rename(directory.join("record.json"), &aside) {
+                    Ok(()) => format!("kept as {}", aside.display()),
+                    Err(error) => format!("and could not be kept aside: {error}"),
+                };
+                machine.log.warning(format!("the record of earlier runs cannot be read ({why}); {kept}. Beginning a new one."));
+                Record::default()
+            }
+        };
+        Self { record, directory }
+    }
+
+    /// Puts the record on disk.
+    ///
+    /// # Errors
+    /// [`Class::Disk`]; the record on disk is the one before.
+    pub fn save(&self) -> Result<(), Error> {
+        let path = self.directory.join("record.json");
+        let text = serde_json::to_vec(&self.record).map_err(std::io::Error::from);
+        text.and_then(|text| durable::write(&path, &text)).map_err(|error| {
+            Error::new(
+                Class::Disk,
+                format!("{} cannot be written: {error}", path.display()),
+                "df -h /var; df -i /var; the next run tries again",
+            )
+        })
+    }
+}
