@@ -1,0 +1,334 @@
+//! Making a planned upgrade. First everything that leaves the agent alone; then the record says what is about to happen; then the
+//! package manager works; then not its exit code but the host itself says what came of it (V9).
+
+use crate::error::{Class, Error};
+use crate::host::agent::{self, Agent, Known};
+use crate::host::command::Transcript;
+use crate::host::hold;
+use crate::host::lock::Lock;
+use crate::host::machine::Machine;
+use crate::host::packages::{self, Act, Completeness, Packages, Transaction};
+use crate::host::record::{Ledger, Pending, Step, Upgrade};
+use crate::host::service::{self, Brought};
+use crate::host::signals;
+use crate::rules::facts::Mandate;
+use crate::rules::plan::{AgentBefore, Blocked, HoldAfter, Means, Plan, Service};
+use crate::rules::policy::Package;
+use crate::rules::release::Release;
+use crate::upgrade::outcome::Outcome;
+
+/// Makes the upgrade.
+pub(super) fn apply(
+    machine: &Machine,
+    packages: &dyn Packages,
+    plan: &Plan,
+    mandate: Mandate,
+    lock: &Lock,
+    ledger: &mut Ledger,
+) -> Result<Outcome, Error> {
+    let transcript = Transcript::in_directory(lock.private());
+    transcript.rotate();
+    if let Some(stopped_at) = &plan.finish_first {
+        machine.log.warning(format!("{} is {stopped_at}: finishing that first.", plan.package));
+        if let Err(error) = packages.finish(&plan.package, &transcript) {
+            machine.log.warning(error.to_string());
+        }
+    }
+    let transaction = match prepare(machine, packages, plan, mandate, &transcript)? {
+        Prepared::Ready(transaction) => transaction,
+        Prepared::Forbidden(blocked) => return Ok(Outcome::Blocked(blocked)),
+    };
+    ledger.record.pending = Some(Pending {
+        package: plan.package.clone(),
+        from: plan.from.clone(),
+        to: plan.to.clone(),
+        step: Step::Install,
+        hold: plan.hold,
+        database: plan.database.clone(),
+        agent: plan.service.before(),
+        tries: 0,
+        tried: machine.now(),
+        since: machine.now(),
+        boot: machine.boot(),
+    });
+    ledger.save()?;
+    let orders = signals::hold_back();
+    let made = install(machine, packages, plan, &transaction, &transcript, ledger)
+        .and_then(|()| complete(machine, packages, plan, plan.service.before(), &transcript, ledger));
+    if orders.came() {
+        machine.log.warning("was told to end in the middle of the upgrade: ended it first.");
+    }
+    if let Err(error) = &made {
+        note_upgrade(machine, ledger, plan, error.class.code());
+    }
+    made.map(|()| Outcome::Upgraded { from: plan.from.clone(), to: plan.to.clone() })
+}
+
+/// The commands that [`apply`] will run, in its order.
+pub(super) fn commands(packages: &dyn Packages, plan: &Plan) -> Vec<String> {
+    let would = |act| packages.would(act, &plan.package, &plan.to);
+    let mut commands = [would(Act::Refresh), would(Act::Install)].concat();
+    if let Service::Running(means) = plan.service {
+        commands.push(service::argv(means).to_string());
+    }
+    if plan.hold != HoldAfter::Free {
+        commands.extend(would(Act::Hold));
+    }
+    commands
+}
+
+enum Prepared {
+    Ready(Transaction),
+    Forbidden(Blocked),
+}
+
+/// Refresh, look, simulate. The agent is not touched.
+fn prepare(
+    machine: &Machine,
+    packages: &dyn Packages,
+    plan: &Plan,
+    mandate: Mandate,
+    transcript: &Transcript,
+) -> Result<Prepared, Error> {
+    packages.refresh(transcript)?;
+    if let Some(blocked) = look(packages, plan, mandate)? {
+        return Ok(Prepared::Forbidden(blocked));
+    }
+    let transaction = packages.simulate(&plan.package, &plan.to)?;
+    if !transaction.along.is_empty() {
+        machine.log.info(format!("dependencies come along: {}", transaction.along.join("; ")));
+    }
+    Ok(Prepared::Ready(transaction))
+}
+
+/// Whether the repository has the version (H09), and whether the administrator's pins forbid it (V14).
+pub(super) fn look(packages: &dyn Packages, plan: &Plan, mandate: Mandate) -> Result<Option<Blocked>, Error> {
+    const NAMED: usize = 8;
+    let available = packages.available(&plan.package)?;
+    let wanted = packages.spelling(&plan.to);
+    let Some(candidate) = available.versions.iter().find(|candidate| candidate.version == wanted) else {
+        let mut has: Vec<&str> = available.versions.iter().take(NAMED).map(|c| c.version.as_str()).collect();
+        if available.versions.len() > NAMED {
+            has.push("...");
+        }
+        let has = if has.is_empty() { "no version of it".to_owned() } else { has.join(", ") };
+        return Err(Error::new(
+            Class::Repository,
+            format!("{} {wanted} is not in the repository: {} has {has}", plan.package, available.origin),
+            "if the version was released just now the next run will find it; else check which channel the repository file names",
+        ));
+    };
+    Ok(candidate.forbidden.filter(|_| mandate == Mandate::Policy).map(|priority| {
+        Blocked(format!(
+            "{} {wanted} is pinned away with Pin-Priority {priority}: the administrator's pin wins.\n    next: change it in /etc/apt/preferences.d, or upgrade once with `teleport-upgrade force`",
+            plan.package
+        ))
+    }))
+}
+
+/// Lets the package manager work and looks at what came of it.
+pub(super) fn install(
+    machine: &Machine,
+    packages: &dyn Packages,
+    plan: &Plan,
+    transaction: &Transaction,
+    transcript: &Transcript,
+    ledger: &mut Ledger,
+) -> Result<(), Error> {
+    machine.log.info(format!("attempting {} install {}...", packages.name(), packages.words(&plan.package, &plan.to)));
+    let tried = packages.install(transaction, transcript);
+    let mut found = confirm(machine, packages, &plan.package, &plan.to);
+    if found.is_err() && tried.is_ok() {
+        // Another package manager may have come between, or a trigger is left: one attempt to finish our own package.
+        let _ = packages.finish(&plan.package, transcript);
+        found = confirm(machine, packages, &plan.package, &plan.to);
+    }
+    let doubts = match found {
+        Ok(known) => {
+            ledger.record.agent = Some(known);
+            if let Err(error) = tried {
+                machine
+                    .log
+                    .warning(format!("{}\n    but {} {} is in place and complete; going on.", error.what, plan.package, plan.to));
+            }
+            return Ok(());
+        }
+        Err(doubts) => doubts,
+    };
+    machine.log.warning(format!("upgrade attempt failed for {}.", packages.words(&plan.package, &plan.to)));
+    let error = tried.err().unwrap_or_else(|| {
+        Error::new(
+            Class::Package,
+            format!("{} says that it installed {}, but {}", packages.name(), plan.to, doubts.join("; ")),
+            next_by_hand(packages, plan),
+        )
+    });
+    if unharmed(machine, packages, &plan.package, plan.from.as_ref(), plan.database.as_deref()) {
+        hold_after(machine, packages, plan.hold, &plan.package, transcript);
+        ledger.record.pending = None;
+        if error.class == Class::Package {
+            ledger.record.memory.target_failed(plan.to.clone(), machine.now());
+        }
+        return Err(error);
+    }
+    // The pending note stays: the next run begins by looking at this again.
+    Err(Error::new(
+        Class::Broken,
+        format!(
+            "{} is neither on {} nor on the version before: {}\n    {}",
+            plan.package,
+            plan.to,
+            doubts.join("; "),
+            error.what
+        ),
+        next_by_hand(packages, plan),
+    )
+    .with_tool_lines(error.tool_said))
+}
+
+/// Whether the host is as it was before: the package complete at the version that the database named, and the binary of the version
+/// before, where it could say which one that was.
+pub(super) fn unharmed(
+    machine: &Machine,
+    packages: &dyn Packages,
+    package: &Package,
+    from: Option<&Release>,
+    database: Option<&str>,
+) -> bool {
+    let before = database.map(str::to_owned).or_else(|| from.map(|from| packages.spelling(from)));
+    let complete = packages::state(packages, package)
+        .is_ok_and(|state| state.completeness == Completeness::Complete && state.version == before);
+    // A binary that says nothing did not say anything before either, or the database would not be whole.
+    complete && from.is_none_or(|from| agent::ask(machine, None).version().is_none_or(|says| says == from))
+}
+
+/// What is left once the package is in place, in this run or in the one after: restart, hold, record. The agent comes first: the hold may
+/// have to wait for somebody's lock.
+pub(super) fn complete(
+    machine: &Machine,
+    packages: &dyn Packages,
+    plan: &Plan,
+    before: AgentBefore,
+    transcript: &Transcript,
+    ledger: &mut Ledger,
+) -> Result<(), Error> {
+    if let Some(pending) = &mut ledger.record.pending {
+        pending.step = Step::BringUp;
+    }
+    if let Err(unsaved) = ledger.save() {
+        // The note on disk says "install": the next run finds the package whole and does no harm. The agent must not wait for the disk.
+        machine.log.warning(unsaved.to_string());
+    }
+    // Looked at again: much may have happened to the agent while the package manager worked.
+    let up = service::look(machine).and_then(|now| bring_up(machine, &now.after(before)));
+    hold_after(machine, packages, plan.hold, &plan.package, transcript);
+    up?;
+    ledger.record.memory.upgraded(plan.from.clone(), machine.now());
+    ledger.record.pending = None;
+    note_upgrade(machine, ledger, plan, "upgraded");
+    Ok(())
+}
+
+/// Adds how an upgrade ended to the history.
+pub(super) fn note_upgrade(machine: &Machine, ledger: &mut Ledger, plan: &Plan, code: &str) {
+    ledger.record.add_upgrade(Upgrade { from: plan.from.clone(), to: plan.to.clone(), at: machine.now(), code: code.into() });
+}
+
+/// Package database, files and binary: all three, or what speaks against it. Checking the files takes longest, so it goes on while the
+/// others are asked.
+pub(super) fn confirm(
+    machine: &Machine,
+    packages: &dyn Packages,
+    package: &Package,
+    release: &Release,
+) -> Result<Known, Vec<String>> {
+    let damage = packages.damage(package);
+    let mut doubts = Vec::new();
+    match packages::state(packages, package) {
+        Err(error) => doubts.push(error.what),
+        Ok(state) => {
+            if state.version.as_deref() != Some(packages.spelling(release).as_str()) {
+                doubts.push(format!(
+                    "the package database says {}",
+                    state.version.as_deref().unwrap_or("that it is not installed")
+                ));
+            }
+            if let Completeness::Stopped(at) = state.completeness {
+                doubts.push(format!("the package database says {at}"));
+            }
+        }
+    }
+    let agent = agent::ask(machine, None);
+    match damage.and_then(|answer| answer()) {
+        Err(error) => doubts.push(error.what),
+        Ok(damage) => doubts.extend(damage.into_iter().take(3)),
+    }
+    match agent {
+        Agent::Says(known) if known.version() == release && doubts.is_empty() => return Ok(known),
+        Agent::Says(known) if known.version() == release => {}
+        Agent::Says(known) => doubts.push(format!("the agent's binary says {}", known.version())),
+        Agent::Silent(why) => doubts.push(why),
+    }
+    Err(doubts)
+}
+
+/// An installation clears a hold: it is set again, whoever's it was and whatever came of the installation. An agent that is upgraded is
+/// worth more than its hold.
+pub(super) fn hold_after(
+    machine: &Machine,
+    packages: &dyn Packages,
+    hold: HoldAfter,
+    package: &Package,
+    transcript: &Transcript,
+) {
+    let held = match hold {
+        HoldAfter::Free => hold::end(machine, packages, package, transcript),
+        HoldAfter::Administrators => packages.hold(package, transcript),
+        HoldAfter::Ours => hold::take(machine, packages, package, transcript),
+    };
+    if let Err(error) = held {
+        machine.log.warning(error.to_string());
+    }
+}
+
+fn bring_up(machine: &Machine, service: &Service) -> Result<(), Error> {
+    let means = match service {
+        Service::Running(means) => *means,
+        Service::Stopped(state) => {
+            machine.log.info(format!("teleport.service is not running ({state}): it is left so."));
+            return Ok(());
+        }
+        Service::NoUnit => {
+            machine.log.warning("there is no teleport.service: an agent that runs some other way must be restarted by hand.");
+            return Ok(());
+        }
+        Service::NoSystemd => {
+            machine.log.warning("this host was not booted with systemd: a running agent goes on with the old version until it is restarted.\n    next: restart it the way it was started; or, to keep open sessions: kill -HUP $(cat /run/teleport.pid)");
+            return Ok(());
+        }
+    };
+    let installed = agent::installed_file(machine).ok_or_else(|| {
+        Error::new(Class::Broken, "the agent's binary is gone", "ls -l /usr/local/bin/teleport; reinstall the agent's package")
+    })?;
+    machine.log.info("gracefully restarting Teleport (if already running)");
+    match service::bring_up(machine, means, installed)? {
+        Brought::WasThere(process) => machine.log.info(format!("the agent runs the new version already (pid {}).", process.pid)),
+        Brought::By(Means::Reload, process) => {
+            machine
+                .log
+                .info(format!("the agent runs the new version (pid {}); open sessions go on in the old process.", process.pid));
+        }
+        Brought::By(Means::Restart, process) => {
+            machine.log.info(format!("the agent runs the new version (pid {}).", process.pid))
+        }
+    }
+    Ok(())
+}
+
+fn next_by_hand(packages: &dyn Packages, plan: &Plan) -> String {
+    let again = packages.by_hand(&plan.package, &plan.to);
+    match &plan.from {
+        Some(from) => format!("to go back: {}\n    to try again: {again}", packages.by_hand(&plan.package, from)),
+        None => again,
+    }
+}

@@ -1,0 +1,186 @@
+//! The command line of `teleport-upgrade`: words to an action, and the action to an exit code. Parsing does nothing.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use lexopt::Arg;
+
+use crate::config::DEFAULT_DIRECTORY;
+use crate::error::{Class, Error, Exit};
+use crate::host::machine::Machine;
+use crate::log::Volume;
+use crate::rules::facts::Mandate;
+use crate::upgrade::{Outcome, dry_run, run};
+
+/// One screen; the man page says more.
+const HELP: &str = "\
+Keeps the Teleport agent of this host on the version that its cluster wants.
+
+Usage: teleport-upgrade [options] COMMAND
+
+Commands:
+  run        check, and upgrade if it is due and a window is open
+  dry-run    say what `run` would do now and why; change nothing
+  force      upgrade now if a version is due: no window, no wait
+  version    print the version of this program (--raw: without the v)
+  help       print this
+
+Options:
+  --config DIR   configuration directory
+                 (default: /etc/teleport-upgrade.d, or $TELEPORT_UPGRADE_CONFIG)
+  --quiet        say nothing unless something is wrong or is changed
+  --verbose      say what is read and run, too
+
+Exit codes:
+   0 done, nothing to do, or not now     70 internal error
+  11 a person is needed                  75 try again later (lock, network)
+  64 wrong command line                  77 needs root
+  69 server or repository cannot serve   78 configuration must be changed
+
+Configuration, one value a file: endpoint, package, installer, repo, pin,
+allow-downgrade, lock, insecure, debug. `schedule` is written by the agent.
+";
+
+/// What the command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Request {
+    action: Action,
+    directory: Option<PathBuf>,
+    volume: Volume,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Upgrade(Mandate),
+    DryRun,
+    Version(Spelling),
+    Help,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    WithV,
+    Raw,
+}
+
+/// Runs the program on the real machine with the process's own arguments.
+#[must_use]
+pub fn main() -> Exit {
+    match parse(lexopt::Parser::from_env()) {
+        Err(usage) => {
+            complain(&usage);
+            Exit::Usage
+        }
+        Ok(Request { action: Action::Help, .. }) => print(HELP),
+        Ok(Request { action: Action::Version(Spelling::WithV), .. }) => print(concat!("v", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(Request { action: Action::Version(Spelling::Raw), .. }) => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(request) => {
+            let machine = Machine::real(request.volume);
+            let ended = act(&machine, &request);
+            if let Err(error) = &ended {
+                machine.log.warning(error.to_string());
+            }
+            ended.unwrap_or_else(|error| error.class.exit())
+        }
+    }
+}
+
+fn act(machine: &Machine, request: &Request) -> Result<Exit, Error> {
+    let configured = request.directory.clone().or_else(|| machine.variable("TELEPORT_UPGRADE_CONFIG").map(PathBuf::from));
+    if let Some(named) = configured.as_ref().filter(|named| !named.is_dir()) {
+        // The default one may be absent; a mistyped one must not be taken for an empty one.
+        let what = format!("the configuration directory {} does not exist", named.display());
+        return Err(Error::new(Class::Config, what, "name an existing one with --config or TELEPORT_UPGRADE_CONFIG, or none"));
+    }
+    let directory = configured.unwrap_or_else(|| PathBuf::from(DEFAULT_DIRECTORY));
+    match request.action {
+        Action::Upgrade(mandate) => run(machine, &directory, mandate).map(|outcome: Outcome| outcome.exit()),
+        _ => dry_run(machine, &directory).map(|()| Exit::Done),
+    }
+}
+
+fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
+    let mut request = Request { action: Action::Help, directory: None, volume: Volume::Normal };
+    let mut command: Option<String> = None;
+    let mut raw = false;
+    while let Some(word) = words.next().map_err(|error| usage(&error))? {
+        match word {
+            Arg::Long("config") => request.directory = Some(words.value().map_err(|error| usage(&error))?.into()),
+            Arg::Long("quiet") | Arg::Short('q') => request.volume = Volume::Quiet,
+            Arg::Long("verbose") | Arg::Short('v') => request.volume = Volume::Debug,
+            Arg::Long("help") | Arg::Short('h') => return Ok(Request { action: Action::Help, ..request }),
+            Arg::Long("raw") => raw = true,
+            Arg::Value(value) if command.is_none() => command = Some(value.to_string_lossy().into_owned()),
+            other => return Err(usage(&other.unexpected())),
+        }
+    }
+    request.action = match command.as_deref() {
+        Some("run") => Action::Upgrade(Mandate::Policy),
+        Some("force") => Action::Upgrade(Mandate::Force),
+        Some("dry-run") => Action::DryRun,
+        Some("version") => Action::Version(if raw { Spelling::Raw } else { Spelling::WithV }),
+        Some("help") => Action::Help,
+        Some(other) => return Err(usage(&format!("unknown command {}", crate::error::quoted(other.as_bytes())))),
+        None => return Err(usage(&"no command")),
+    };
+    if raw && !matches!(request.action, Action::Version(_)) {
+        return Err(usage(&"--raw belongs to `version`"));
+    }
+    Ok(request)
+}
+
+fn usage(what: &dyn std::fmt::Display) -> Error {
+    Error::new(Class::Usage, what.to_string(), "teleport-upgrade help")
+}
+
+/// Prints what was asked for. A reader that has gone away is no reason to fail.
+fn print(text: &str) -> Exit {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Exit::Done
+}
+
+/// A wrong command line is answered with what is wrong, and the whole help.
+fn complain(usage: &Error) {
+    let _ = std::io::stderr().write_all(format!("teleport-upgrade: {}\n\n{HELP}", usage.what).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<Request, String> {
+        let parser = lexopt::Parser::from_iter(std::iter::once(&"teleport-upgrade").chain(words));
+        parse(parser).map_err(|error| error.what)
+    }
+
+    #[test]
+    fn each_command_and_option_is_understood_in_any_order() {
+        let request = |action| Request { action, directory: None, volume: Volume::Normal };
+        assert_eq!(read(&["run"]), Ok(request(Action::Upgrade(Mandate::Policy))));
+        assert_eq!(read(&["force"]), Ok(request(Action::Upgrade(Mandate::Force))));
+        assert_eq!(read(&["dry-run"]), Ok(request(Action::DryRun)));
+        assert_eq!(read(&["version"]), Ok(request(Action::Version(Spelling::WithV))));
+        assert_eq!(read(&["version", "--raw"]), Ok(request(Action::Version(Spelling::Raw))));
+        assert_eq!(read(&["help"]), Ok(request(Action::Help)));
+        assert_eq!(read(&["run", "--help"]), Ok(request(Action::Help)));
+        let full = Request { action: Action::DryRun, directory: Some("/x".into()), volume: Volume::Quiet };
+        assert_eq!(read(&["--config", "/x", "dry-run", "--quiet"]), Ok(full.clone()));
+        assert_eq!(read(&["-q", "--config=/x", "dry-run"]), Ok(full));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let wrong = |words: &[&str]| read(words).unwrap_err();
+        assert_eq!(wrong(&[]), "no command");
+        assert_eq!(wrong(&["upgrade"]), "unknown command \"upgrade\"");
+        assert_eq!(wrong(&["run", "now"]), "unexpected argument \"now\"");
+        assert_eq!(wrong(&["run", "--now"]), "invalid option '--now'");
+        assert_eq!(wrong(&["run", "--raw"]), "--raw belongs to `version`");
+        assert_eq!(wrong(&["run", "--config"]), "missing argument for option '--config'");
+    }
+
+    #[test]
+    fn the_help_fits_a_screen_of_eighty_by_forty() {
+        assert!(HELP.lines().count() <= 40 && HELP.lines().all(|line| line.len() <= 80), "{HELP}");
+    }
+}

@@ -1,0 +1,101 @@
+//! One run, top to bottom. Everything that can be decided is decided in `rules`; everything that touches the machine is in `host`;
+//! here is only the order.
+
+mod apply;
+pub mod cli;
+mod consider;
+mod dry_run;
+mod leftover;
+mod outcome;
+mod survey;
+
+use std::path::Path;
+
+use crate::config::{self, Loaded};
+use crate::error::{Class, Error};
+use crate::host::hold::{self, FirstHold};
+use crate::host::lock::Lock;
+use crate::host::machine::Machine;
+use crate::host::packages;
+use crate::host::record::Ledger;
+use crate::rules::decide::{Decision, remember};
+use crate::rules::facts::Mandate;
+use crate::rules::plan::{Held, plan};
+pub use crate::upgrade::dry_run::dry_run;
+pub use crate::upgrade::outcome::Outcome;
+
+/// One whole run: whatever happens in it is recorded before it is returned.
+///
+/// # Errors
+/// What stopped the run, with the next step; its class is the exit code.
+pub fn run(machine: &Machine, directory: &Path, mandate: Mandate) -> Result<Outcome, Error> {
+    if !machine.is_superuser() {
+        return Err(Error::new(
+            Class::NotRoot,
+            "upgrading needs root",
+            "sudo teleport-upgrade run; or, to look only: teleport-upgrade dry-run",
+        ));
+    }
+    let lock = Lock::take(machine)?;
+    let mut ledger = Ledger::open(machine, &lock);
+    let ended = under_lock(machine, directory, mandate, &lock, &mut ledger);
+    let saved = outcome::conclude(machine, &mut ledger, &ended);
+    match (ended, saved) {
+        (Ok(outcome), Err(unsaved)) if !outcome.is_upgrade() => Err(unsaved),
+        (ended, Err(unsaved)) => {
+            machine.log.warning(unsaved.to_string());
+            ended
+        }
+        (ended, Ok(())) => ended,
+    }
+}
+
+fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock, ledger: &mut Ledger) -> Result<Outcome, Error> {
+    let loaded = config::load(directory, machine.superuser);
+    // Even with a configuration that makes no sense, what was begun is looked at first.
+    let left = leftover::settle(machine, loaded.as_ref().ok().map(|l| &l.policy), mandate, lock, ledger)?;
+    let loaded = loaded?;
+    announce(machine, &loaded, ledger);
+    let policy = &loaded.policy;
+    if ledger.record.first_hold == FirstHold::Open {
+        ledger.record.first_hold = hold::settle(machine, policy);
+    }
+
+    let mut considered = consider::consider(machine, directory, policy, &mut ledger.record, mandate)?;
+    survey::ask_database(machine, policy, &mut considered)?;
+    considered.say(machine, policy);
+    ledger.record.agent.clone_from(&considered.agent);
+    ledger.record.memory = remember(&considered.facts, &considered.decision, considered.now);
+    let Decision::Upgrade { to, why } = considered.decision else {
+        // What was begun and could not be finished is no less broken because nothing else is due.
+        return left.map_or(Ok(Outcome::Decided(considered.decision)), Err);
+    };
+
+    let Some(packages) = packages::choose(machine, policy.installer, policy.repo.as_ref())? else {
+        return Ok(Outcome::LeftToOthers { to });
+    };
+    machine.log.speak_up();
+    let site = survey::survey(machine, &*packages, policy, considered.facts.installed, ledger.record.first_hold)?;
+    if site.held == Held::No {
+        hold::disclaim(machine);
+    }
+    match plan(policy, site, to, &why) {
+        Err(blocked) => Ok(Outcome::Blocked(blocked)),
+        Ok(plan) => apply::apply(machine, &*packages, &plan, mandate, lock, ledger),
+    }
+}
+
+/// Says what is odd about the configuration: what was forgiven each time, what is unknown only once.
+fn announce(machine: &Machine, loaded: &Loaded, ledger: &mut Ledger) {
+    for warning in &loaded.warnings {
+        machine.log.warning(warning);
+    }
+    for name in &loaded.unknown {
+        if !ledger.record.warned.contains(name) {
+            machine.log.warning(format!(
+                "the configuration directory has a file {name} that this version does not know; it is ignored."
+            ));
+        }
+    }
+    ledger.record.warned.clone_from(&loaded.unknown);
+}
