@@ -1,0 +1,123 @@
+//! The rules of the house: which room may import which, and how many packages the host binary is made of.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, reason = "a test that cannot go on panics")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rooms in their order: each may import itself and the tiers before its own, never a neighbour or what comes after.
+const TIERS: [&[&str]; 5] = [&["error", "log"], &["rules"], &["config", "offers", "host"], &["upgrade"], &["bin"]];
+
+fn tier(room: &str) -> Option<usize> {
+    TIERS.iter().position(|rooms| rooms.contains(&room))
+}
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Rooms named by `crate::ROOM` or `teleport_upgrade::ROOM` anywhere in the text, `{a, b}` lists included.
+fn rooms_named(text: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for root in ["crate::", "teleport_upgrade::"] {
+        for (at, _) in text.match_indices(root) {
+            let rest = &text[at + root.len()..];
+            let list = rest.strip_prefix('{').map_or(rest.split([':', ';', ',', ' ', '}']).next(), |rest| rest.split('}').next());
+            rooms.extend(list.unwrap_or_default().split(',').map(|part| part.trim().split(':').next().unwrap().to_owned()));
+        }
+    }
+    rooms
+}
+
+/// What is wrong with the imports of one file, in words.
+fn upward_imports(room: &str, text: &str) -> Vec<String> {
+    let Some(own) = tier(room) else { return vec![format!("{room} is in no tier")] };
+    rooms_named(text)
+        .into_iter()
+        .filter(|named| named != room)
+        .filter(|named| tier(named).is_none_or(|theirs| theirs >= own))
+        .map(|named| format!("{room} imports {named}"))
+        .collect()
+}
+
+#[test]
+fn imports_go_one_way() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&top, &mut files);
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(|file| !file.ends_with("lib.rs")) {
+        let below = file.strip_prefix(&top).unwrap();
+        let room = below.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        wrong.extend(
+            upward_imports(room, &fs::read_to_string(file).unwrap())
+                .into_iter()
+                .map(|what| format!("{}: {what}", below.display())),
+        );
+    }
+    assert!(files.len() > 20, "the sources were not found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_import_rule_notices_what_it_forbids() {
+    for (room, text) in [
+        ("rules", "use crate::host::machine::Machine;"),
+        ("offers", "use crate::host::machine::Machine;"),
+        ("host", "let x = crate::upgrade::run;"),
+        ("error", "use crate::{log, rules};"),
+        ("log", "use crate::error::Error;"),
+        ("cellar", ""),
+    ] {
+        assert!(!upward_imports(room, text).is_empty(), "{room}: {text}");
+    }
+    assert!(upward_imports("host", "use crate::rules::plan::Plan; use crate::{error, log}; use crate::host::lock;").is_empty());
+}
+
+/// Pure rooms name no door to the world: no file, clock, process, socket or environment.
+#[test]
+fn rules_and_parsers_touch_no_file_clock_process_or_socket() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![top.join("host/packages/apt_reply.rs"), top.join("offers/reply.rs")];
+    sources(&top.join("rules"), &mut files);
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for door in [
+            "std::fs",
+            "std::io",
+            "std::net::Tcp",
+            "std::process",
+            "std::env::",
+            "std::time",
+            "std::thread",
+            "rustix::",
+            "now_utc",
+            "ureq::",
+        ] {
+            assert!(!text.contains(door), "{} names {door}", file.display());
+        }
+    }
+}
+
+/// What `cargo tree -e normal` counts for the host binary: a new package is a decision, not an accident. Its reason is in the commit.
+#[test]
+fn the_host_binary_is_made_of_no_more_packages_than_agreed() {
+    const AGREED: usize = 47;
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--target", "x86_64-unknown-linux-musl"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let text = String::from_utf8(tree.stdout).unwrap();
+    let packages: std::collections::BTreeSet<&str> =
+        text.lines().map(|line| line.split(" (").next().unwrap()).filter(|line| !line.is_empty()).collect();
+    assert!(packages.len() <= AGREED, "{} packages:\n{}", packages.len(), packages.into_iter().collect::<Vec<_>>().join("\n"));
+}

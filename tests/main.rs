@@ -1,0 +1,6 @@
+//! The one integration binary.
+
+mod house;
+mod offers;
+mod support;
+mod whole_runs;
