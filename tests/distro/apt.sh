@@ -1,0 +1,354 @@
+# shellcheck shell=bash disable=SC2034,SC2119,SC2154 # host.sh shares code, out, old and holder
+# Real apt and dpkg against the signed repository, no systemd running: the ordinary life of a host, dry runs,
+# locks and holds. Each function is a case with a host of its own: agent 16.1.7 installed, our program in place,
+# the web server up, nothing offered yet.
+
+# --- the ordinary life of a host ----------------------------------------------------------------------
+
+an_offered_version_is_installed_inside_the_window_and_held() {
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_said '[i] an upgrade is available (16.1.7 -> 16.2.0)'
+    expect_said '[i] within maintenance window, upgrade will be attempted.'
+    expect_said '[i] attempting apt install teleport-ent=16.2.0...'
+    expect_version 16.2.0
+    expect_held
+}
+
+a_second_run_finds_nothing_to_do() {
+    offer 16.2.0
+    window open
+    upgrade run
+    upgrade run
+    expect_exit 0
+    expect_said '[i] no upgrades available (16.2.0 == 16.2.0)'
+    expect_unsaid 'attempting apt install'
+    expect_held
+}
+
+outside_the_window_nothing_is_installed() {
+    offer 16.2.0
+    window closed
+    upgrade run
+    expect_exit 0
+    expect_said '[i] upgrade is non-critical and we are outside of maintenance window, not attempting.'
+    expect_version 16.1.7
+}
+
+a_critical_version_does_not_wait_for_the_window() {
+    offer 16.2.0 yes
+    window closed
+    upgrade run
+    expect_exit 0
+    expect_said '[i] upgrade is marked as critical, will be attempted without checking maintenance window.'
+    expect_version 16.2.0
+}
+
+inside_the_window_nobody_is_asked_whether_it_is_critical() {
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_asked '/version 200'
+    expect_not_asked '/critical'
+}
+
+force_does_not_wait_for_the_window() {
+    offer 16.2.0
+    window closed
+    upgrade force
+    expect_exit 0
+    expect_version 16.2.0
+}
+
+a_host_without_a_schedule_is_marked_and_left_alone_the_first_time() {
+    offer 16.2.0
+    window none
+    upgrade run
+    expect_exit 0
+    expect_said '[!] agent is new, or newly unhealthy. marking for potential future upgrade.'
+    expect_version 16.1.7
+}
+
+the_word_none_means_no_target_now() {
+    offer none
+    window open
+    upgrade run
+    expect_exit 0
+    expect_version 16.1.7
+}
+
+h33_a_lower_version_of_the_same_major_is_followed() {
+    apt_here install teleport-ent=16.3.0
+    offer 16.2.1
+    window open
+    upgrade run
+    expect_exit 0
+    expect_version 16.2.1
+}
+
+h33_a_lower_major_is_refused() {
+    apt_here install teleport-ent=17.0.0
+    offer 16.3.0
+    window open
+    upgrade run
+    expect_said 'refusing to go down from 17.0.0 to 16.3.0'
+    expect_version 17.0.0
+}
+
+a_higher_major_is_followed() {
+    offer 17.0.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_version 17.0.0
+}
+
+a_pre_release_is_spelled_as_the_repository_spells_it() {
+    offer 16.3.0-rc.1
+    window open
+    upgrade run
+    expect_exit 0
+    expect_version 16.3.0-rc.1
+}
+
+the_fips_package_stays_the_fips_package() {
+    apt_here install teleport-ent-fips=16.1.7
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_version teleport-ent-fips 16.2.0
+    expect_version teleport-ent none
+    expect_held teleport-ent-fips
+}
+
+a_deb822_source_works_like_a_list() {
+    repository debian stable/cloud sources
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_version 16.2.0
+}
+
+a_repository_file_of_another_name_is_found_by_repo() {
+    mv "$SOURCE" /etc/apt/sources.list.d/mirror.list
+    configure repo mirror
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_version 16.2.0
+}
+
+plain_http_to_localhost_works_when_asked_for_and_is_warned_about() {
+    configure endpoint localhost:8000/v1/stable/cloud
+    configure insecure yes
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_said '[!] fetching localhost:8000/v1/stable/cloud/version in insecure mode (not safe for production use).'
+    expect_version 16.2.0
+}
+
+h34_without_systemd_a_person_is_told_to_restart_the_running_agent() {
+    teleport start --pid-file=/run/teleport.pid >/dev/null &
+    wait_for 'the agent to write its PID file' test -s /run/teleport.pid
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_version 16.2.0
+    grep -v 'gracefully restarting' /run/lab/said | grep -q restart || failed "expected it to say who has to restart the agent"
+}
+
+version_says_one_line_as_any_user() {
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$UPGRADE" version >/run/lab/out
+    grep -qxE 'v[0-9]+\.[0-9]+\.[0-9]+([-+].*)?' /run/lab/out || failed "version printed: $(cat /run/lab/out)"
+    [[ $(wc -l </run/lab/out) == 1 ]] || failed "version printed more than one line"
+}
+
+run_needs_root() {
+    offer 16.2.0
+    window open
+    code=0
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$UPGRADE" run || code=$?
+    expect_exit 77
+}
+
+# --- dry-run ------------------------------------------------------------------------------------------
+
+a_dry_run_changes_nothing_at_all() {
+    local before
+    offer 16.2.0
+    window open
+    upgrade run
+    offer 16.2.1
+    before=$(snapshot)
+    upgrade dry-run
+    expect_exit 0
+    expect_said '16.2.0 -> 16.2.1'
+    expect_nothing_changed "$before"
+    expect_version 16.2.0
+}
+
+a_dry_run_before_the_first_run_changes_nothing_at_all() {
+    local before
+    rm -rf "$STATE"
+    offer 16.2.0
+    window none
+    before=$(snapshot)
+    upgrade dry-run
+    expect_exit 0
+    expect_nothing_changed "$before"
+}
+
+a_dry_run_with_stale_lists_refreshes_nothing() {
+    local before
+    repository debian lab/new_dependency # whose index this host has never fetched
+    offer 16.2.0
+    window open
+    before=$(snapshot)
+    upgrade dry-run
+    expect_nothing_changed "$before"
+    expect_not_asked /debian/dists/
+}
+
+# --- H06, H07: others at work -------------------------------------------------------------------------
+
+h07_a_held_dpkg_lock_is_waited_for_and_its_holder_named() {
+    offer 16.2.0
+    window open
+    hold_dpkg_lock
+    (sleep 3 && release_dpkg_lock) &
+    upgrade run
+    expect_exit 0
+    expect_said "$holder"
+    expect_said dpkg
+    expect_version 16.2.0
+}
+
+h07_a_held_lists_lock_is_waited_for_and_its_holder_named() {
+    offer 16.2.0
+    window open
+    hold_lists_lock
+    (sleep 3 && kill "$holder") &
+    upgrade run
+    expect_exit 0
+    expect_said "$holder"
+    expect_said apt-get
+    expect_version 16.2.0
+}
+
+h06_a_second_run_at_once_names_the_first_and_leaves() {
+    local first
+    offer 16.2.0
+    window open
+    hold_dpkg_lock
+    "$UPGRADE" run >/run/lab/first 2>&1 &
+    first=$!
+    wait_for 'the first run to wait for dpkg' grep -q "$holder" /run/lab/first
+    upgrade run
+    expect_exit 75
+    expect_said "$first"
+    release_dpkg_lock
+    wait "$first" || failed "the first run ended with $?: $(cat /run/lab/first)"
+    expect_version 16.2.0
+}
+
+# --- H08: holds ---------------------------------------------------------------------------------------
+
+h08_our_own_hold_does_not_stop_us_and_is_there_again_afterwards() {
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_held
+    offer 16.2.1
+    upgrade run
+    expect_exit 0
+    expect_version 16.2.1
+    expect_held
+}
+
+h08_our_own_hold_is_there_again_after_a_failed_upgrade() {
+    offer 16.2.0
+    window open
+    upgrade run
+    offer 16.2.9
+    upgrade run
+    expect_exit 69
+    expect_held
+}
+
+# With `lock` off no hold is ours, so this one is the administrator's.
+h08_the_administrators_hold_wins_even_over_critical() {
+    configure lock no
+    offer 16.1.7
+    window open
+    upgrade run
+    apt-mark hold teleport-ent
+    offer 16.2.0 yes
+    upgrade run
+    expect_said hold
+    expect_version 16.1.7
+    expect_held
+}
+
+h08_force_passes_the_administrators_hold_and_keeps_it() {
+    configure lock no
+    offer 16.1.7
+    window open
+    upgrade run
+    apt-mark hold teleport-ent
+    offer 16.2.0
+    upgrade force
+    expect_exit 0
+    expect_version 16.2.0
+    expect_held
+}
+
+h08_lock_no_leaves_no_hold_behind() {
+    configure lock no
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_version 16.2.0
+    expect_not_held
+}
+
+# --- orders to end ------------------------------------------------------------------------------------
+
+h26_an_order_to_end_waits_for_the_end_of_the_upgrade() {
+    local run signal
+    offer 16.2.0
+    window open
+    hold_dpkg_lock
+    "$UPGRADE" run 2>/run/lab/said &
+    run=$!
+    wait_for 'the run to wait for the lock' grep -q 'holds a package manager lock' /run/lab/said
+    for signal in HUP INT TERM; do kill "-$signal" "$run"; done
+    sleep 0.5
+    release_dpkg_lock
+    wait "$run" || failed "the run ended with exit $?"
+    said=$(cat /run/lab/said)
+    expect_said 'was told to end in the middle of the upgrade: ended it first.'
+    expect_version 16.2.0
+    expect_held teleport-ent
+}
+
+h08_a_hold_of_the_stock_updater_is_taken_over_even_if_the_first_run_fails() {
+    apt-mark hold teleport-ent >/dev/null
+    configure lock nonsense
+    upgrade run
+    expect_exit 78
+    rm "$CONFIG/lock"
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_said "taking the hold over as this program's own"
+    expect_version 16.2.0
+    expect_held teleport-ent
+}

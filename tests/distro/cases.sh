@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# cases.sh RESULTS [PATTERN]: runs the cases whose name contains PATTERN, two at a time, each in a sandbox of its own.
+# Leaves a log per case in target/lab/logs and one line per case in the file RESULTS: SUITE CASE held|FAILED.
+set -euo pipefail
+# shellcheck source=tests/distro/sandbox.sh
+source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
+
+suites=(apt repositories trust systemd)
+results=$1
+pattern=${2:-}
+
+run_case() {
+    local suite=$1 name=$2 log=$LAB_DIR/logs/$1.$2.log verdict=held boot=() began
+    began=$EPOCHREALTIME
+    [[ $suite != systemd ]] || boot=(--boot)
+    # shellcheck disable=SC2016
+    timeout --kill-after=5 300 bash -c 'source "$1/sandbox.sh"; sandbox "${@:2}"' - "$HERE" \
+        "${boot[@]}" distro/case.sh "$suite" "$name" </dev/null >"$log" 2>&1 || verdict=FAILED
+    printf '%s %s %s\n' "$suite" "$name" "$verdict" >>"$results"
+    { # in one piece, since two cases run at a time
+        printf '%-6s %s: %s (%d ms)\n' "$verdict" "$suite" "${name//_/ }" $(((${EPOCHREALTIME/./} - ${began/./}) / 1000))
+        [[ $verdict == held ]] || tail -n 25 "$log" | sed 's/^/       | /'
+    } >"$log.summary"
+    cat "$log.summary"
+    rm "$log.summary"
+}
+
+: >"$results"
+jobs=0
+for suite in "${suites[@]}"; do
+    while read -r name; do
+        [[ "$suite $name" == *"$pattern"* ]] || continue
+        ((++jobs <= 2)) || wait -n
+        run_case "$suite" "$name" &
+    done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$suite.sh" | cut -d'(' -f1)
+done
+wait
+[[ -s $results ]] || { echo "no case is called like '$pattern'" >&2; exit 64; }
+! grep -q FAILED "$results"

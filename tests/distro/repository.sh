@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# Runs once inside the repository layer, without network: makes the certificates, the stand-in packages, the
+# signed apt repositories in Teleport's own layout and the web server that has them, then installs agent
+# 16.1.7 from there. What it leaves below /srv/lab:
+#   apt/debian          good: channel stable/cloud with six versions, and one channel lab/<flavour> for each
+#                       way in which 16.2.0 (or the unit) can be different
+#   apt/<trouble>       the same channels signed by a stranger, by an expired key, not at all, or out of date
+#   answers, nginx.conf the version server's answers; one nginx for them and for the repositories
+set -euo pipefail
+umask 022
+
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=tests/distro/publish.sh
+source "$here/publish.sh"
+# shellcheck source=tests/distro/host.sh
+source "$here/host.sh"
+programs=/run/lab/bin
+mkdir -p /srv/lab/{tls,gnupg,answers,apt/debian} /etc/apt/keyrings
+cd /srv/lab
+
+# --- certificates -------------------------------------------------------------------------------------
+# From 2024 on, so that a sandbox with another clock can still use them.
+names=(apt.releases.teleport.dev updates.example.test updates.releases.teleport.dev)
+certificate() { faketime '2024-01-01 00:00:00' openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9000 "$@" 2>/dev/null; }
+certificate -keyout tls/ca.key -out tls/ca.pem -subj '/CN=Test lab' -addext basicConstraints=critical,CA:TRUE
+certificate -keyout tls/server.key -out tls/server.pem -subj '/CN=Test lab server' -CA tls/ca.pem -CAkey tls/ca.key \
+    -addext "subjectAltName=$(printf 'DNS:%s,' "${names[@]}")DNS:localhost,IP:127.0.0.1" -addext basicConstraints=CA:FALSE
+cp tls/ca.pem /usr/local/share/ca-certificates/test-lab.crt
+update-ca-certificates >/dev/null 2>&1
+printf '127.0.0.1 localhost lab %s\n' "${names[*]}" >/etc/hosts
+
+# --- packages -----------------------------------------------------------------------------------------
+
+# shellcheck disable=SC2016 # $MAINPID is for systemd
+unit() { # unit FLAVOUR
+    local pid_file=--pid-file=/run/teleport.pid
+    printf '[Unit]\nDescription=Teleport Service\nAfter=network.target\n\n[Service]\nType=simple\nRestart=on-failure\nRestartSec=1\n'
+    printf 'EnvironmentFile=-/etc/default/teleport\n'
+    printf 'ExecStart=/usr/local/bin/teleport start %s\n' "$pid_file"
+    case $1 in
+        no-reload) printf 'PIDFile=/run/teleport.pid\n' ;;
+        no-pidfile) printf 'ExecReload=/bin/kill -HUP $MAINPID\n' ;;
+        *) printf "ExecReload=/bin/sh -c 'kill -HUP \$\$(cat /run/teleport.pid)'\nPIDFile=/run/teleport.pid\n" ;;
+    esac
+    printf '\n[Install]\nWantedBy=multi-user.target\n'
+}
+
+# package NAME VERSION FLAVOUR: one .deb in the channel of that flavour; the flavour `stable` is plain.
+package() {
+    local name=$1 version=$2 flavour=$3 tree=/tmp/package channel=lab/$3 program conflicts
+    case $name in
+        teleport) conflicts='teleport-ent, teleport-ent-fips' ;;
+        teleport-ent) conflicts='teleport, teleport-ent-fips' ;;
+        teleport-ent-fips) conflicts='teleport, teleport-ent' ;;
+    esac
+    [[ $flavour != stable ]] || channel=stable/cloud
+    program=$programs/agent-$version
+    case $version,$flavour in 16.2.0,crash|16.2.0,crash_later|16.2.0,hang|16.1.7,ignore_hup) program+=-$flavour ;; esac
+    rm -rf "$tree"
+    mkdir -p "$tree/DEBIAN" "$tree/usr/local/bin" "$tree/lib/systemd/system" "$tree/etc" "apt/debian/pool/$channel"
+    install -m 755 "$program" "$tree/usr/local/bin/teleport"
+    unit "$flavour" >"$tree/lib/systemd/system/teleport.service"
+    printf '# settings of the stand-in, as shipped with %s\n' "$version" >"$tree/etc/teleport-standin.conf"
+    echo /etc/teleport-standin.conf >"$tree/DEBIAN/conffiles"
+    printf '#!/bin/sh\n[ ! -d /run/systemd/system ] || systemctl daemon-reload\n' >"$tree/DEBIAN/postinst"
+    printf 'Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: Test lab <lab@example.test>\nDescription: stand-in agent\n' \
+        "$name" "$version" "$arch" >"$tree/DEBIAN/control"
+    if [[ $version != 16.1.7 ]]; then
+        case $flavour in
+            preinst_fails) printf '#!/bin/sh\necho "preinst: no, thank you" >&2\nexit 3\n' >"$tree/DEBIAN/preinst" ;;
+            postinst_fails) printf '#!/bin/sh\necho "postinst: no, thank you" >&2\nexit 3\n' >"$tree/DEBIAN/postinst" ;;
+            removes_another) conflicts+=', lab-neighbour' ;;
+            unmet_dependency) echo 'Depends: lab-nowhere (>= 2)' >>"$tree/DEBIAN/control" ;;
+            new_dependency) echo 'Depends: lab-library' >>"$tree/DEBIAN/control" ;;
+            truncated) truncate -s 100000 "$tree/usr/local/bin/teleport" ;;
+            restarts_itself) printf '[ ! -d /run/systemd/system ] || systemctl try-restart teleport\n' >>"$tree/DEBIAN/postinst" ;;
+        esac
+    fi
+    printf 'Conflicts: %s\n' "$conflicts" >>"$tree/DEBIAN/control"
+    chmod 755 "$tree"/DEBIAN/p*inst
+    dpkg-deb --root-owner-group -Zgzip -z1 --build "$tree" "apt/debian/pool/$channel/${name}_${version}_$arch.deb" >/dev/null
+}
+
+# bystander NAME FLAVOUR: an empty package of somebody else.
+bystander() {
+    rm -rf /tmp/package && mkdir -p /tmp/package/DEBIAN
+    printf 'Package: %s\nVersion: 1.0\nArchitecture: all\nMaintainer: Test lab <lab@example.test>\nDescription: bystander\n' \
+        "$1" >/tmp/package/DEBIAN/control
+    dpkg-deb --root-owner-group -Zgzip --build /tmp/package "apt/debian/pool/lab/$2/$1_1.0_all.deb" >/dev/null
+}
+
+for version in 16.1.7 16.2.0 16.2.1 16.3.0-rc.1 16.3.0 17.0.0; do package teleport-ent "$version" stable; done
+for version in 16.1.7 16.2.0; do
+    package teleport "$version" stable
+    package teleport-ent-fips "$version" stable
+    for flavour in no-reload no-pidfile preinst_fails postinst_fails removes_another unmet_dependency new_dependency \
+        truncated restarts_itself crash crash_later hang ignore_hup; do
+        package teleport-ent "$version" "$flavour"
+    done
+done
+bystander lab-neighbour removes_another
+bystander lab-library new_dependency
+
+# --- repositories -------------------------------------------------------------------------------------
+
+chmod 700 gnupg
+signer() { # signer NAME OPTION... LIFETIME
+    gpg --batch --quiet --passphrase '' "${@:2:$#-2}" --quick-gen-key "$1 <$1@example.test>" ed25519 sign "${!#}"
+}
+signer teleport never
+signer stranger never
+signer expired --faked-system-time 20240101T000000! 30d
+gpg --armor --export teleport@example.test >"$KEYRING"
+gpg --armor --export expired@example.test >expired.asc
+
+channels() { (cd "$POOL" && printf '%s\n' */*); }
+for channel in $(channels); do index "$channel"; done
+release debian
+for trouble in stranger expired-key unsigned expired-metadata; do
+    mkdir "apt/$trouble"
+    cp -r apt/debian/dists "apt/$trouble/"
+    ln -s ../debian/pool "apt/$trouble/pool"
+done
+sign debian teleport
+sign stranger stranger
+sign expired-key expired --faked-system-time 20240115T000000!
+faketime '2024-01-01 00:00:00' bash -c "source $here/publish.sh; release expired-metadata -o APT::FTPArchive::Release::ValidTime=86400"
+sign expired-metadata teleport
+
+# --- the web server -----------------------------------------------------------------------------------
+
+cat >nginx.conf <<'CONF'
+user root;
+worker_processes 1;
+pid /run/lab/nginx.pid;
+error_log /run/lab/nginx-errors;
+events { worker_connections 256; }
+http {
+    log_format asked '$host$request_uri $status';
+    access_log /run/lab/asked asked;
+    client_body_temp_path /run/lab/nginx-body;
+    proxy_temp_path /run/lab/nginx-proxy;
+    fastcgi_temp_path /run/lab/nginx-fastcgi;
+    uwsgi_temp_path /run/lab/nginx-uwsgi;
+    scgi_temp_path /run/lab/nginx-scgi;
+    default_type text/plain;
+    ssl_certificate /srv/lab/tls/server.pem;
+    ssl_certificate_key /srv/lab/tls/server.key;
+    server { listen 443 ssl; server_name apt.releases.teleport.dev; root /srv/lab/apt; }
+    server { listen 443 ssl default_server; listen 8000; root /srv/lab/answers; }
+}
+CONF
+
+# --- a host that has the agent ------------------------------------------------------------------------
+
+serve
+repository debian stable/cloud
+refresh
+apt_here install teleport-ent=16.1.7
+rm -rf /tmp/package
