@@ -198,8 +198,12 @@ pub(super) fn unharmed(
     let before = database.map(str::to_owned).or_else(|| from.map(|from| packages.spelling(from)));
     let complete = packages::state(packages, package)
         .is_ok_and(|state| state.completeness == Completeness::Complete && state.version == before);
-    // A binary that says nothing did not say anything before either, or the database would not be whole.
-    complete && from.is_none_or(|from| agent::ask(machine, None).version().is_none_or(|says| says == from))
+    complete
+        && match agent::ask(machine, None).version() {
+            Some(says) => from.is_none_or(|from| says == from),
+            // It may have been silent before, too; but a program that is damaged now is no agent as it was before.
+            None => packages.damage(package).and_then(|answer| answer()).is_ok_and(|damage| damage.is_empty()),
+        }
 }
 
 /// What is left once the package is in place, in this run or in the one after: restart, hold, record. The agent comes first: the hold may

@@ -50,6 +50,16 @@ fn h18_a_network_that_fails_during_the_installation_needs_no_person_when_the_ver
 }
 
 #[test]
+fn h02_a_failed_installation_that_damaged_the_agent_is_not_called_harmless_because_the_agent_is_silent() {
+    let host = Host::new();
+    host.trouble("teleport", "[ ! -e \"$host/state/torn\" ] || { echo garbage; exit; }");
+    host.trouble("dpkg-verify", "[ ! -e \"$state/torn\" ] || echo '??5??????   /usr/local/bin/teleport'");
+    host.trouble("apt-get-install", ": >\"$state/torn\"; echo 'E: Could not resolve repository.test'; exit 100");
+    let ran = host.run();
+    assert_eq!((ran.exit, host.recorded("/pending/step").as_str()), (11, "\"install\""), "{}", ran.said);
+}
+
+#[test]
 fn h18_a_version_that_nothing_brings_up_can_be_replaced_by_the_next_one() {
     let host = Host::new();
     let down = "case $(cat \"$root/usr/local/bin/teleport\") in *16.2.0*) echo ActiveState=failed >>\"$state/unit\"; exit 1 ;; esac; echo ActiveState=active >>\"$state/unit\"";
