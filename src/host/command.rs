@@ -131,15 +131,14 @@ impl Asked {
     }
 
     fn wait(&mut self, machine: &Machine, limit: Duration) -> Option<ExitStatus> {
-        let mut nap = Duration::from_micros(300);
         loop {
+            let elapsed = self.begun.elapsed();
             match self.child.try_wait() {
                 Ok(Some(status)) => return Some(status),
-                Ok(None) if self.begun.elapsed() < limit => {}
+                Ok(None) if elapsed < limit => {}
                 _ => return None,
             }
-            (machine.pause)(nap);
-            nap = (nap * 2).min(Duration::from_millis(5));
+            (machine.pause)((elapsed / 16).clamp(Duration::from_micros(300), Duration::from_millis(5)));
         }
     }
 }
@@ -283,8 +282,8 @@ fn follow(machine: &Machine, argv: &Argv, child: &mut Child, follower: &mut Foll
             ));
             warn_at += STUCK_REMINDER;
         }
-        // The end is noticed a hundredth too late at most, and a long upgrade is not polled to death.
-        (machine.pause)((begun.elapsed() / 100).clamp(Duration::from_millis(1), Duration::from_millis(40)));
+        // The end is noticed a few thousandths too late at most, and a long upgrade is not polled to death.
+        (machine.pause)((begun.elapsed() / 256).clamp(Duration::from_millis(1), Duration::from_millis(40)));
     }
 }
 

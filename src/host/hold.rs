@@ -9,7 +9,7 @@ use crate::host::command::Transcript;
 use crate::host::durable;
 use crate::host::lock::STATE;
 use crate::host::machine::Machine;
-use crate::host::packages::{self, Packages, State};
+use crate::host::packages::{self, Later, Packages, State};
 use crate::rules::plan::Held;
 use crate::rules::policy::{Package, Policy};
 
@@ -54,12 +54,17 @@ pub fn settle(machine: &Machine, policy: &Policy) -> FirstHold {
     FirstHold::Settled
 }
 
-/// Holds the package as ours. Claimed first, and not disclaimed when it fails: a claim without a hold does no harm, a hold of ours
+/// Begins to hold the package as ours. Claimed first, and not disclaimed when it fails: a claim without a hold does no harm, a hold of ours
 /// without a claim would count as the administrator's for ever.
 ///
 /// # Errors
 /// When it cannot be held.
-pub fn take(machine: &Machine, packages: &dyn Packages, package: &Package, transcript: &Transcript) -> Result<(), Error> {
+pub fn take<'a>(
+    machine: &Machine,
+    packages: &'a dyn Packages,
+    package: &'a Package,
+    transcript: &'a Transcript,
+) -> Result<Later<'a, ()>, Error> {
     claim(machine, package)?;
     packages.hold(package, transcript)
 }

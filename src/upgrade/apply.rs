@@ -7,7 +7,7 @@ use crate::host::command::Transcript;
 use crate::host::hold;
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
-use crate::host::packages::{self, Act, Completeness, Packages, Transaction};
+use crate::host::packages::{self, Act, Available, Completeness, Later, Packages, Transaction};
 use crate::host::record::{Ledger, Pending, Step, Upgrade};
 use crate::host::service::{self, Brought};
 use crate::host::signals;
@@ -54,7 +54,7 @@ pub(super) fn apply(
     ledger.save()?;
     let orders = signals::hold_back();
     let made = install(machine, packages, plan, &transaction, &transcript, ledger)
-        .and_then(|()| complete(machine, packages, plan, plan.service.before(), &transcript, ledger));
+        .and_then(|held| complete(machine, plan, plan.service.before(), held, ledger));
     if orders.came() {
         machine.log.warning("was told to end in the middle of the upgrade: ended it first.");
     }
@@ -68,11 +68,11 @@ pub(super) fn apply(
 pub(super) fn commands(packages: &dyn Packages, plan: &Plan) -> Vec<String> {
     let would = |act| packages.would(act, &plan.package, &plan.to);
     let mut commands = [would(Act::Refresh), would(Act::Install)].concat();
-    if let Service::Running(means) = plan.service {
-        commands.push(service::argv(means).to_string());
-    }
     if plan.hold != HoldAfter::Free {
         commands.extend(would(Act::Hold));
+    }
+    if let Service::Running(means) = plan.service {
+        commands.push(service::argv(means).to_string());
     }
     commands
 }
@@ -91,10 +91,13 @@ fn prepare(
     transcript: &Transcript,
 ) -> Result<Prepared, Error> {
     packages.refresh(transcript)?;
-    if let Some(blocked) = look(packages, plan, mandate)? {
+    // Both questions at once; that the version is not there is said first.
+    let available = packages.available(&plan.package)?;
+    let simulated = packages.simulate(&plan.package, &plan.to);
+    if let Some(blocked) = look(packages, &available()?, plan, mandate)? {
         return Ok(Prepared::Forbidden(blocked));
     }
-    let transaction = packages.simulate(&plan.package, &plan.to)?;
+    let transaction = simulated?;
     if !transaction.along.is_empty() {
         machine.log.info(format!("dependencies come along: {}", transaction.along.join("; ")));
     }
@@ -102,9 +105,13 @@ fn prepare(
 }
 
 /// Whether the repository has the version (H09), and whether the administrator's pins forbid it (V14).
-pub(super) fn look(packages: &dyn Packages, plan: &Plan, mandate: Mandate) -> Result<Option<Blocked>, Error> {
+pub(super) fn look(
+    packages: &dyn Packages,
+    available: &Available,
+    plan: &Plan,
+    mandate: Mandate,
+) -> Result<Option<Blocked>, Error> {
     const NAMED: usize = 8;
-    let available = packages.available(&plan.package)?;
     let wanted = packages.spelling(&plan.to);
     let Some(candidate) = available.versions.iter().find(|candidate| candidate.version == wanted) else {
         let mut has: Vec<&str> = available.versions.iter().take(NAMED).map(|c| c.version.as_str()).collect();
@@ -127,16 +134,17 @@ pub(super) fn look(packages: &dyn Packages, plan: &Plan, mandate: Mandate) -> Re
 }
 
 /// Lets the package manager work and looks at what came of it.
-pub(super) fn install(
-    machine: &Machine,
-    packages: &dyn Packages,
-    plan: &Plan,
+pub(super) fn install<'a>(
+    machine: &'a Machine,
+    packages: &'a dyn Packages,
+    plan: &'a Plan,
     transaction: &Transaction,
-    transcript: &Transcript,
+    transcript: &'a Transcript,
     ledger: &mut Ledger,
-) -> Result<(), Error> {
+) -> Result<Later<'a, ()>, Error> {
     machine.log.info(format!("attempting {} install {}...", packages.name(), packages.words(&plan.package, &plan.to)));
     let tried = packages.install(transaction, transcript);
+    let held = hold_again(machine, packages, plan.hold, &plan.package, transcript);
     let mut found = confirm(machine, packages, &plan.package, &plan.to);
     if found.is_err() && tried.is_ok() {
         // Another package manager may have come between, or a trigger is left: one attempt to finish our own package.
@@ -151,10 +159,11 @@ pub(super) fn install(
                     .log
                     .warning(format!("{}\n    but {} {} is in place and complete; going on.", error.what, plan.package, plan.to));
             }
-            return Ok(());
+            return Ok(held);
         }
         Err(doubts) => doubts,
     };
+    warn_of(machine, held());
     machine.log.warning(format!("upgrade attempt failed for {}.", packages.words(&plan.package, &plan.to)));
     let error = tried.err().unwrap_or_else(|| {
         Error::new(
@@ -164,7 +173,6 @@ pub(super) fn install(
         )
     });
     if unharmed(machine, packages, &plan.package, plan.from.as_ref(), plan.database.as_deref()) {
-        hold_after(machine, packages, plan.hold, &plan.package, transcript);
         ledger.record.pending = None;
         if error.class == Class::Package {
             ledger.record.memory.target_failed(plan.to.clone(), machine.now());
@@ -210,22 +218,19 @@ pub(super) fn unharmed(
 /// have to wait for somebody's lock.
 pub(super) fn complete(
     machine: &Machine,
-    packages: &dyn Packages,
     plan: &Plan,
     before: AgentBefore,
-    transcript: &Transcript,
+    held: Later<()>,
     ledger: &mut Ledger,
 ) -> Result<(), Error> {
     if let Some(pending) = &mut ledger.record.pending {
         pending.step = Step::BringUp;
     }
-    if let Err(unsaved) = ledger.save() {
-        // The note on disk says "install": the next run finds the package whole and does no harm. The agent must not wait for the disk.
-        machine.log.warning(unsaved.to_string());
-    }
+    // The note on disk says "install": the next run finds the package whole and does no harm. The agent must not wait for the disk.
+    warn_of(machine, ledger.save());
     // Looked at again: much may have happened to the agent while the package manager worked.
     let up = service::look(machine).and_then(|now| bring_up(machine, &now.after(before)));
-    hold_after(machine, packages, plan.hold, &plan.package, transcript);
+    warn_of(machine, held());
     up?;
     ledger.record.memory.upgraded(plan.from.clone(), machine.now());
     ledger.record.pending = None;
@@ -276,21 +281,25 @@ pub(super) fn confirm(
     Err(doubts)
 }
 
-/// An installation clears a hold: it is set again, whoever's it was and whatever came of the installation. An agent that is upgraded is
-/// worth more than its hold.
-pub(super) fn hold_after(
-    machine: &Machine,
-    packages: &dyn Packages,
+/// An installation clears a hold: begins to set it again, whoever's it was and whatever came of the installation.
+pub(super) fn hold_again<'a>(
+    machine: &'a Machine,
+    packages: &'a dyn Packages,
     hold: HoldAfter,
-    package: &Package,
-    transcript: &Transcript,
-) {
-    let held = match hold {
-        HoldAfter::Free => hold::end(machine, packages, package, transcript),
+    package: &'a Package,
+    transcript: &'a Transcript,
+) -> Later<'a, ()> {
+    let begun = match hold {
+        HoldAfter::Free => return Box::new(move || hold::end(machine, packages, package, transcript)),
         HoldAfter::Administrators => packages.hold(package, transcript),
         HoldAfter::Ours => hold::take(machine, packages, package, transcript),
     };
-    if let Err(error) = held {
+    Box::new(move || begun.and_then(|held| held()))
+}
+
+/// An agent that is upgraded is worth more than its hold, or than what is on disk about it.
+pub(super) fn warn_of(machine: &Machine, done: Result<(), Error>) {
+    if let Err(error) = done {
         machine.log.warning(error.to_string());
     }
 }

@@ -145,7 +145,8 @@ fn knowledge(machine: &Machine, packages: &dyn Packages, plan: &Plan) {
     let age = packages
         .refreshed()
         .map_or_else(|| "never refreshed".to_owned(), |at| format!("last refreshed {} ago", span(machine.now().since(at))));
-    match apply::look(packages, plan, Mandate::Policy) {
+    let available = packages.available(&plan.package).and_then(|answer| answer());
+    match available.and_then(|available| apply::look(packages, &available, plan, Mandate::Policy)) {
         Err(error) => machine.log.warning(format!("as of the package lists ({age}; `run` refreshes them first): {error}")),
         Ok(Some(Blocked(why))) => machine.log.warning(why),
         Ok(None) => match packages.simulate(&plan.package, &plan.to) {

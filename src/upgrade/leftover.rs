@@ -114,25 +114,22 @@ impl Left<'_> {
             self.machine.log.warning(error.to_string());
         }
         let transaction = self.packages.simulate(&self.plan.package, &self.plan.to)?;
-        apply::install(self.machine, self.packages, self.plan, &transaction, self.transcript, ledger)?;
-        self.complete(ledger)
-    }
-
-    fn complete(&self, ledger: &mut Ledger) -> Result<(), Error> {
-        apply::complete(self.machine, self.packages, self.plan, self.pending.agent, self.transcript, ledger)
+        let held = apply::install(self.machine, self.packages, self.plan, &transaction, self.transcript, ledger)?;
+        apply::complete(self.machine, self.plan, self.pending.agent, held, ledger)
     }
 
     /// Without changing the package: on the new version whole, or as before, or `None`.
     fn as_it_is(&self, ledger: &mut Ledger) -> Option<Result<(), Error>> {
-        let Self { machine, packages, plan, .. } = *self;
+        let Self { machine, packages, plan, transcript, pending } = *self;
+        let held = || apply::hold_again(machine, packages, plan.hold, &plan.package, transcript);
         if let Ok(known) = apply::confirm(machine, packages, &plan.package, &plan.to) {
             ledger.record.agent = Some(known);
             machine.log.info(format!("{} {} is in place and complete; finishing what was left.", plan.package, plan.to));
-            return Some(self.complete(ledger));
+            return Some(apply::complete(machine, plan, pending.agent, held(), ledger));
         }
         apply::unharmed(machine, packages, &plan.package, plan.from.as_ref(), plan.database.as_deref()).then(|| {
             machine.log.info(format!("{} is as it was before; nothing was changed.", plan.package));
-            apply::hold_after(machine, packages, plan.hold, &plan.package, self.transcript);
+            apply::warn_of(machine, held()());
             ledger.record.pending = None;
             apply::note_upgrade(machine, ledger, plan, "interrupted");
             Ok(())

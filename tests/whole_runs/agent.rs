@@ -73,7 +73,7 @@ fn h23_a_unit_without_a_pid_file_is_restarted_and_never_reloaded() {
     let host = Host::new();
     host.state("unit", &host.known("unit").replace("PIDFile=/run/teleport.pid", "PIDFile="));
     let ran = host.run();
-    assert_eq!((ran.exit, ran.changed[2].as_str()), (0, "systemctl restart teleport.service"));
+    assert_eq!((ran.exit, ran.changed[3].as_str()), (0, "systemctl restart teleport.service"));
     assert_eq!(ran.own_words().iter().rev().nth(2), Some(&"[i] the agent runs the new version (pid 101)."));
 }
 
@@ -116,7 +116,7 @@ fn an_agent_in_a_crash_loop_is_restarted_on_the_version_that_may_cure_it() {
     let host = Host::new();
     host.state("unit", &(host.known("unit") + "ActiveState=failed\n"));
     let ran = host.run();
-    assert_eq!((ran.exit, ran.changed[2].as_str()), (0, "systemctl restart teleport.service"));
+    assert_eq!((ran.exit, ran.changed[3].as_str()), (0, "systemctl restart teleport.service"));
 }
 
 #[test]
@@ -183,8 +183,8 @@ fn h02_an_agent_that_is_damaged_is_installed_again_at_its_version() {
             vec![
                 "apt-get update",
                 "apt-get install teleport-ent=16.1.7",
-                "systemctl reload teleport.service",
-                "apt-mark hold teleport-ent"
+                "apt-mark hold teleport-ent",
+                "systemctl reload teleport.service"
             ]
         )
     );
@@ -198,4 +198,29 @@ fn h02_files_that_are_no_programs_and_were_changed_are_no_damage() {
         "echo 'missing     /lib/systemd/system/teleport.service'; echo 'missing     /usr/share/doc/teleport-ent/README'",
     );
     assert_eq!(host.run().did(), (0, super::UPGRADE.to_vec()));
+}
+
+#[test]
+fn programs_that_are_as_they_were_packed_are_known_by_their_sums_and_dpkg_is_not_asked() {
+    let host = Host::new();
+    host.trouble("dpkg-query-sums", "cd \"$root\" && md5sum usr/local/bin/teleport; echo 'junk'; echo '../../etc  shadow'");
+    host.trouble("dpkg-verify", "echo 'missing     /usr/local/bin/teleport'");
+    let ran = host.run();
+    assert_eq!(ran.did(), (0, super::UPGRADE.to_vec()));
+    assert_eq!(ran.started.iter().filter(|line| *line == "md5sum").count(), 1);
+}
+
+#[test]
+fn h02_of_a_program_whose_sum_is_another_or_that_is_missing_dpkg_has_the_last_word() {
+    let wrong = "echo 'd41d8cd98f00b204e9800998ecf8427e  usr/local/bin/teleport'";
+    let missing = "cd \"$root\" && md5sum usr/local/bin/teleport; echo 'd41d8cd98f00b204e9800998ecf8427e  usr/local/bin/tctl'";
+    for sums in [wrong, missing] {
+        let host = Host::new();
+        host.trouble("dpkg-query-sums", sums);
+        assert_eq!(host.run().did(), (0, super::UPGRADE.to_vec()), "a diverted program is none that is damaged");
+        let host = Host::new();
+        host.trouble("dpkg-query-sums", sums);
+        host.trouble("dpkg-verify", "echo '??5??????   /usr/local/bin/teleport'");
+        assert_eq!(host.run().exit, 11);
+    }
 }

@@ -18,8 +18,8 @@ fn a_dry_run_says_the_decision_the_window_on_both_clocks_and_the_steps() {
             "[i] steps that `run` would take once it does not have to wait:",
             "[i]   1. apt-get update",
             "[i]   2. apt-get install teleport-ent=16.2.0",
-            "[i]   3. systemctl reload teleport.service",
-            "[i]   4. apt-mark hold teleport-ent",
+            "[i]   3. apt-mark hold teleport-ent",
+            "[i]   4. systemctl reload teleport.service",
             "[i] teleport-ent=16.2.0 is in the package lists (last refreshed 2 h ago; `run` refreshes them first) and can be installed.",
             "[i] dry run: nothing was changed.",
         ]

@@ -271,7 +271,7 @@ fn h23_a_reload_that_brings_nobody_up_is_followed_by_a_restart() {
         (ran.exit, &ran.changed[2..]),
         (
             0,
-            ["systemctl reload teleport.service", "systemctl restart teleport.service", "apt-mark hold teleport-ent"]
+            ["apt-mark hold teleport-ent", "systemctl reload teleport.service", "systemctl restart teleport.service"]
                 .map(str::to_owned)
                 .as_slice()
         )
@@ -329,7 +329,7 @@ fn an_agent_that_nothing_brings_up_needs_a_person_and_is_brought_up_by_the_next_
     let ran = host.run();
     assert_eq!(
         (ran.exit, ran.changed),
-        (0, vec!["systemctl restart teleport.service".to_owned(), "apt-mark hold teleport-ent".to_owned()])
+        (0, vec!["apt-mark hold teleport-ent".to_owned(), "systemctl restart teleport.service".to_owned()])
     );
     assert_eq!(host.recorded("/pending"), "null");
     assert_eq!(host.verdicts(), ["broken 11 x1", "up-to-date 0 x1"]);

@@ -31,9 +31,8 @@ const LOCK_CEILING: i64 = 600;
 const LOCKS: [&str; 4] =
     ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
 
-/// For every call: leave the host's own binary cache alone. A call that is restricted to one source file would replace it by a
-/// small one, and even questions write it (V16).
-const NO_CACHE: [&str; 4] = ["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="];
+/// Where apt keeps what it has read of package database and lists, for the calls of one run.
+const CACHE: &str = "/var/lib/teleport-upgrade/private/pkgcache.bin";
 
 /// For every call that changes something.
 const CHANGING: [&str; 12] = [
@@ -82,12 +81,14 @@ pub(super) struct Apt<'m> {
     source: Source,
     /// Whether the holder of a lock was named in this run already.
     named: Cell<bool>,
+    /// Whether [`CACHE`] is there to be used: never in a dry run, which leaves nothing behind.
+    cached: Cell<bool>,
 }
 
 impl<'m> Apt<'m> {
     pub(super) fn new(machine: &'m Machine, repo: Option<&Repo>) -> Result<Self, Error> {
         let source = apt_source::find(machine, repo)?;
-        Ok(Self { machine, source, named: Cell::new(false) })
+        Ok(Self { machine, source, named: Cell::new(false), cached: Cell::new(false) })
     }
 
     /// Options that restrict apt to the agent's source file.
@@ -106,9 +107,22 @@ impl<'m> Apt<'m> {
         }
     }
 
-    fn argv(&self, program: &str, reach: Reach, words: &[&[&str]]) -> Argv {
-        let fixed = NO_CACHE.iter().map(|w| (*w).to_owned()).chain(self.restriction(reach));
-        Argv::new(program, fixed.chain(words.iter().flat_map(|part| part.iter().map(|w| (*w).to_owned()))).collect::<Vec<_>>())
+    /// A question, or a call that needs nothing of what the other calls have read.
+    fn asking(&self, program: &str, reach: Reach, words: &[&[&str]]) -> Argv {
+        let cache = if self.cached.get() { self.machine.path(CACHE).display().to_string() } else { String::new() };
+        self.argv(program, &cache, reach, words)
+    }
+
+    fn changing(&self, reach: Reach, words: &[&[&str]]) -> Argv {
+        self.argv("apt-get", &self.machine.path(CACHE).display().to_string(), reach, &[&[CHANGING.as_slice()], words].concat())
+    }
+
+    /// Every call leaves the host's own binary cache alone: one that is restricted to one source file would replace it by a small one,
+    /// and even questions write it (V16).
+    fn argv(&self, program: &str, cache: &str, reach: Reach, words: &[&[&str]]) -> Argv {
+        let caches = ["-o".into(), format!("Dir::Cache::pkgcache={cache}"), "-o".into(), "Dir::Cache::srcpkgcache=".into()];
+        let words = words.iter().flat_map(|part| part.iter().map(|word| (*word).to_owned()));
+        Argv::new(program, caches.into_iter().chain(self.restriction(reach)).chain(words))
     }
 
     fn updating(&self) -> Argv {
@@ -118,18 +132,18 @@ impl<'m> Apt<'m> {
             Source::File(_) => &["-o", "APT::Update::Error-Mode=any", "-o", "Acquire::AllowInsecureRepositories=false"],
             Source::Every => &[],
         };
-        self.argv("apt-get", Reach::Own, &[&CHANGING, strict, &["update"]])
+        self.changing(Reach::Own, &[strict, &["update"]])
     }
 
     /// One call downloads and installs: apt fetches and verifies everything before it starts dpkg, and a call of its own for the
     /// download would only make it compute every checksum twice.
     fn installing(&self, reach: Reach, package: &Package, version: &str) -> Argv {
         let word = format!("{package}={version}");
-        self.argv("apt-get", reach, &[&CHANGING, &INSTALLING, &["install", &word]])
+        self.changing(reach, &[&INSTALLING, &["install", &word]])
     }
 
     fn marking(&self, mark: &str, package: &Package) -> Argv {
-        self.argv("apt-mark", Reach::Own, &[&[mark, package.as_str()]])
+        self.asking("apt-mark", Reach::Own, &[&[mark, package.as_str()]])
     }
 
     /// Lets apt work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
@@ -172,7 +186,7 @@ impl<'m> Apt<'m> {
     fn dependencies(&self, reach: Reach, package: &Package, version: &str) -> Result<Vec<String>, Error> {
         let word = format!("{package}={version}");
         let only = ["--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances"];
-        let argv = self.argv("apt-cache", reach, &[&["depends", "--recurse"], &only, &[&word]]);
+        let argv = self.asking("apt-cache", reach, &[&["depends", "--recurse"], &only, &[&word]]);
         let answer = query(self.machine, &argv, QUESTION)?;
         Ok(apt_reply::dependencies(&answer.stdout).into_iter().map(str::to_owned).collect())
     }
@@ -211,7 +225,7 @@ impl<'m> Apt<'m> {
         let installing: Vec<&str> = INSTALLING.into_iter().filter(|option| *option != "--no-remove").collect();
         // Even a simulation would replace the administrator's log of the last plan.
         let quiet = ["-s", "-q", "-y", "-o", "Dir::Log::Planner=/dev/null"];
-        let argv = self.argv("apt-get", reach, &[&quiet, &installing, &["install", word]]);
+        let argv = self.asking("apt-get", reach, &[&quiet, &installing, &["install", word]]);
         query(self.machine, &argv, QUESTION)
     }
 }
@@ -280,13 +294,32 @@ impl Packages for Apt<'_> {
         Ok(answer.stdout.lines().filter(|line| Path::new(line).file_name() == file.file_name()).any(same))
     }
 
+    /// The quick way first, in two processes, since few machines have one core. Where that does not find every program as it was packed,
+    /// dpkg has the last word: it knows about diversions.
     fn damage<'a>(&'a self, package: &Package) -> Result<Later<'a, Vec<String>>, Error> {
-        let asked = ask(self.machine, Argv::new("dpkg", ["-V", package.as_str()]))?;
-        Ok(Box::new(move || Ok(apt_reply::damage(&asked.answer(self.machine, QUESTION)?.stdout))))
+        let listed = query(self.machine, &Argv::new("dpkg-query", ["--control-show", package.as_str(), "md5sums"]), QUESTION)?;
+        let programs = apt_reply::program_sums(&listed.stdout);
+        let halves = programs.chunks(programs.len().div_ceil(2).max(1));
+        let asked: Vec<_> = halves
+            .map(|half| {
+                let files = half.iter().map(|(_, path)| self.machine.path(path).display().to_string());
+                ask(self.machine, Argv::new("md5sum", files)).ok()
+            })
+            .collect();
+        let argv = Argv::new("dpkg", ["-V", package.as_str()]);
+        Ok(Box::new(move || {
+            let answers = asked.into_iter().flatten().filter_map(|asked| asked.answer(self.machine, QUESTION).ok());
+            let sums: String = answers.map(|answer| answer.stdout).collect();
+            let whole = !programs.is_empty()
+                && programs.len() == sums.lines().count()
+                && programs.iter().zip(sums.lines()).all(|((packed, _), line)| line.starts_with(packed.as_str()));
+            if whole { Ok(Vec::new()) } else { Ok(apt_reply::damage(&query(self.machine, &argv, QUESTION)?.stdout)) }
+        }))
     }
 
     fn refresh(&self, transcript: &Transcript) -> Result<(), Error> {
         let ended = self.work(&self.updating(), transcript)?;
+        self.cached.set(true);
         let failed = !ended.success || ended.output.contains("Failed to fetch");
         if failed && self.source == Source::Every {
             self.machine.log.warning("apt-get update had trouble with some repository (see above); looking at what is known.");
@@ -299,17 +332,16 @@ impl Packages for Apt<'_> {
         Ok(())
     }
 
-    fn available(&self, package: &Package) -> Result<Available, Error> {
-        let answer = query(self.machine, &self.argv("apt-cache", Reach::Own, &[&["policy", package.as_str()]]), QUESTION)?;
-        if !answer.success {
-            return Err(explained(
-                "apt-cache policy failed",
-                apt_reply::trouble(&answer.stderr),
-                &answer.ending,
-                answer.last_lines(),
-            ));
-        }
-        Ok(Available { versions: apt_reply::candidates(&answer.stdout), origin: self.repository() })
+    fn available<'a>(&'a self, package: &Package) -> Result<Later<'a, Available>, Error> {
+        let asked = ask(self.machine, self.asking("apt-cache", Reach::Own, &[&["policy", package.as_str()]]))?;
+        Ok(Box::new(move || {
+            let answer = asked.answer(self.machine, QUESTION)?;
+            if answer.success {
+                return Ok(Available { versions: apt_reply::candidates(&answer.stdout), origin: self.repository() });
+            }
+            let trouble = apt_reply::trouble(&answer.stderr);
+            Err(explained("apt-cache policy failed", trouble, &answer.ending, answer.last_lines()))
+        }))
     }
 
     fn simulate(&self, package: &Package, release: &Release) -> Result<Transaction, Error> {
@@ -339,6 +371,9 @@ impl Packages for Apt<'_> {
         let argv = self.installing(transaction.reach, &transaction.package, &transaction.version);
         let what = format!("apt-get install {}={} failed", transaction.package, transaction.version);
         let ended = self.work(&argv, transcript)?;
+        // From here on it is stale, and it is megabytes.
+        self.cached.set(false);
+        let _ = std::fs::remove_file(self.machine.path(CACHE));
         for file in apt_reply::kept_conffiles(&ended.output) {
             self.machine.log.warning(format!(
                 "{file} was changed on this host and in the package: it is kept, the package's is {file}.dpkg-dist."
@@ -353,8 +388,21 @@ impl Packages for Apt<'_> {
         self.succeeded(&format!("dpkg --configure {package} failed"), self.work(&argv, transcript)?)
     }
 
-    fn hold(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {
-        self.succeeded(&format!("apt-mark hold {package} failed"), self.work(&self.marking("hold", package), transcript)?)
+    fn hold<'a>(&'a self, package: &'a Package, transcript: &'a Transcript) -> Result<Later<'a, ()>, Error> {
+        let begun = ask(self.machine, self.marking("hold", package))?;
+        Ok(Box::new(move || {
+            let answer = begun.answer(self.machine, QUESTION)?;
+            if answer.success {
+                self.machine.log.info(format!("apt-mark: {}", answer.stdout.trim_end()));
+                return Ok(());
+            }
+            let (what, trouble) = (format!("apt-mark hold {package} failed"), apt_reply::trouble(&answer.stderr));
+            if trouble == Some(Trouble::Locked) {
+                // Another package manager was quicker: once more, with patience.
+                return self.succeeded(&what, self.work(&self.marking("hold", package), transcript)?);
+            }
+            Err(explained(&what, trouble, &answer.ending, answer.last_lines()))
+        }))
     }
 
     fn release(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {

@@ -22,6 +22,18 @@ pub(super) fn state(text: &str, package: &str) -> State {
     installed.unwrap_or(State { version: None, completeness: Completeness::Complete, held: false })
 }
 
+/// Reads a package's `md5sums` (deb-md5sums(5): sum, two spaces, path without the leading slash): its programs and their sums.
+pub(super) fn program_sums(text: &str) -> Vec<(String, String)> {
+    let sum = |word: &str| word.len() == 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let lines = text.lines().filter_map(|line| line.split_once("  ")).map(|(sum, path)| (sum.to_owned(), format!("/{path}")));
+    lines.filter(|(word, path)| sum(word) && is_program(path)).collect()
+}
+
+/// Whether a packaged file counts: an administrator may have changed the unit, and minimal images exclude documentation.
+fn is_program(path: &str) -> bool {
+    path.starts_with('/') && ["/bin/", "/sbin/"].iter().any(|directory| path.contains(directory))
+}
+
 /// Reads `dpkg -V`: programs that are missing or changed. Its exit code does not say so (V10). Format: nine flags, an optional attribute
 /// letter (`c` for configuration), the path.
 pub(super) fn damage(text: &str) -> Vec<String> {
@@ -31,8 +43,8 @@ pub(super) fn damage(text: &str) -> Vec<String> {
             let rest = rest.trim_start();
             let (attribute, path) = if rest.starts_with('/') { ("", rest) } else { rest.split_once(' ')? };
             let path = path.trim_start();
-            let program = path.starts_with('/') && ["/bin/", "/sbin/"].iter().any(|directory| path.contains(directory));
-            let counts = attribute != "c" && program && (flags == "missing" || flags.contains(['5', 'S', 'M', 'L', 'D']));
+            let counts =
+                attribute != "c" && is_program(path) && (flags == "missing" || flags.contains(['5', 'S', 'M', 'L', 'D']));
             counts.then(|| if flags == "missing" { format!("{path} is missing") } else { format!("{path} is not as installed") })
         })
         .collect()

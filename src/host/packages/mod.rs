@@ -142,11 +142,11 @@ pub trait Packages {
     /// What the repository or the network answered.
     fn refresh(&self, transcript: &Transcript) -> Result<(), Error>;
 
-    /// What the repository has, as of the last refresh.
+    /// Begins to ask what the repository has, as of the last refresh.
     ///
     /// # Errors
     /// When the manager cannot be asked.
-    fn available(&self, package: &Package) -> Result<Available, Error>;
+    fn available<'a>(&'a self, package: &Package) -> Result<Later<'a, Available>, Error>;
 
     /// Simulates the change and refuses it if it would touch what is not ours to touch (H20). Changes nothing.
     ///
@@ -166,11 +166,11 @@ pub trait Packages {
     /// When the manager says that it could not: an explanation, not a verdict.
     fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error>;
 
-    /// Holds the package at its version.
+    /// Begins to hold the package at its version; that somebody has the lock is found, and waited for, when it is called for.
     ///
     /// # Errors
     /// When the manager would not.
-    fn hold(&self, package: &Package, transcript: &Transcript) -> Result<(), Error>;
+    fn hold<'a>(&'a self, package: &'a Package, transcript: &'a Transcript) -> Result<Later<'a, ()>, Error>;
 
     /// Ends the hold.
     ///

@@ -10,7 +10,8 @@ printf '%s\n' "${0##*/} $*" >>"$host/transcript"
 # What the package database says: want, flag, status, version.
 # shellcheck disable=SC2034 # for the programs
 package() { read -r want flag status version <"$state/installed"; }
-package_is() { echo "$*" >"$state/installed"; }
+# As dpkg does, which readers never find half-written.
+package_is() { echo "$*" >"$state/installed.$$" && mv "$state/installed.$$" "$state/installed"; }
 
 trouble() {
     # shellcheck source=/dev/null

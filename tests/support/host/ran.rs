@@ -44,7 +44,8 @@ pub(super) fn words_that_matter(line: &str) -> String {
                 }
             }
         }
-        "dpkg-query" => kept.extend(words.filter(|word| *word == "-L" || word.starts_with("teleport"))),
+        "dpkg-query" => kept.extend(words.filter(|word| ["-L", "--control-show"].contains(word) || word.starts_with("teleport"))),
+        "md5sum" => {}
         "systemctl" if line.starts_with("systemctl show") => kept.push("show"),
         _ => kept.extend(words),
     }
@@ -52,6 +53,6 @@ pub(super) fn words_that_matter(line: &str) -> String {
 }
 
 pub(super) fn changes(line: &str) -> bool {
-    let asks = ["apt-cache", "dpkg-query", "dpkg -V", "systemctl show", "teleport ", "apt-get -s"];
+    let asks = ["apt-cache", "dpkg-query", "dpkg -V", "md5sum", "systemctl show", "teleport ", "apt-get -s"];
     !asks.iter().any(|question| line.starts_with(question))
 }
