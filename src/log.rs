@@ -37,16 +37,22 @@ pub enum Priorities {
 
 /// Where lines go. One thread uses it.
 pub struct Log {
-    sink: RefCell<Box<dyn Write>>,
+    sinks: RefCell<Vec<(Box<dyn Write>, Priorities)>>,
     volume: Cell<Volume>,
-    priorities: Priorities,
 }
 
 impl Log {
     /// A log that writes to `sink`.
     #[must_use]
     pub fn new(sink: Box<dyn Write>, volume: Volume, priorities: Priorities) -> Self {
-        Self { sink: RefCell::new(sink), volume: Cell::new(volume), priorities }
+        Self { sinks: RefCell::new(vec![(sink, priorities)]), volume: Cell::new(volume) }
+    }
+
+    /// From here on lines go to the journal, too.
+    pub fn keep_in(&self, journal: Box<dyn Write>) {
+        if let Ok(mut sinks) = self.sinks.try_borrow_mut() {
+            sinks.push((journal, Priorities::Journal));
+        }
     }
 
     /// From here on nothing is quiet any more: something is being changed.
@@ -88,25 +94,29 @@ impl Log {
         if !wanted {
             return;
         }
-        let (priority, mut mark) = match level {
+        let (priority, mark) = match level {
             Level::Info => ("<6>", "[i] "),
             Level::Warning => ("<4>", "[!] "),
             Level::Debug => ("<7>", "[d] "),
         };
-        let mut lines = String::with_capacity(text.len() + 8);
-        for line in text.lines() {
-            if self.priorities == Priorities::Journal {
-                lines.push_str(priority);
-            }
-            lines.push_str(mark);
-            lines.extend(line.chars().map(|c| if c.is_control() && c != '\t' { '?' } else { c }));
-            lines.push('\n');
-            mark = "";
-        }
-        if let Ok(mut sink) = self.sink.try_borrow_mut() {
-            let _ = sink.write_all(lines.as_bytes());
+        let Ok(mut sinks) = self.sinks.try_borrow_mut() else { return };
+        for (sink, priorities) in sinks.iter_mut() {
+            let prefix = if *priorities == Priorities::Journal { priority } else { "" };
+            let _ = sink.write_all(written(text, prefix, mark).as_bytes());
         }
     }
+}
+
+fn written(text: &str, prefix: &str, mut mark: &str) -> String {
+    let mut lines = String::with_capacity(text.len() + 8);
+    for line in text.lines() {
+        lines.push_str(prefix);
+        lines.push_str(mark);
+        lines.extend(line.chars().map(|c| if c.is_control() && c != '\t' { '?' } else { c }));
+        lines.push('\n');
+        mark = "";
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -127,7 +137,7 @@ mod tests {
         }
     }
 
-    fn written(volume: Volume, priorities: Priorities, talk: impl Fn(&Log)) -> String {
+    fn heard(volume: Volume, priorities: Priorities, talk: impl Fn(&Log)) -> String {
         let page = Page::default();
         talk(&Log::new(Box::new(page.clone()), volume, priorities));
         let bytes = page.0.borrow().clone();
@@ -142,26 +152,26 @@ mod tests {
 
     #[test]
     fn lines_carry_their_mark_and_in_the_journal_their_priority() {
-        assert_eq!(written(Volume::Debug, Priorities::Plain, one_of_each), "[i] one\n[!] two\n    next: three\n[d] four\n");
+        assert_eq!(heard(Volume::Debug, Priorities::Plain, one_of_each), "[i] one\n[!] two\n    next: three\n[d] four\n");
         assert_eq!(
-            written(Volume::Debug, Priorities::Journal, one_of_each),
+            heard(Volume::Debug, Priorities::Journal, one_of_each),
             "<6>[i] one\n<4>[!] two\n<4>    next: three\n<7>[d] four\n"
         );
     }
 
     #[test]
     fn quiet_says_only_warnings_until_something_is_changed() {
-        assert_eq!(written(Volume::Quiet, Priorities::Plain, one_of_each), "[!] two\n    next: three\n");
+        assert_eq!(heard(Volume::Quiet, Priorities::Plain, one_of_each), "[!] two\n    next: three\n");
         let changed = |log: &Log| {
             log.speak_up();
             log.info("upgrading");
         };
-        assert_eq!(written(Volume::Quiet, Priorities::Plain, changed), "[i] upgrading\n");
+        assert_eq!(heard(Volume::Quiet, Priorities::Plain, changed), "[i] upgrading\n");
     }
 
     #[test]
     fn control_characters_of_other_programs_do_not_reach_the_terminal() {
-        assert_eq!(written(Volume::Normal, Priorities::Plain, |log| log.info("a\x1b[2Jb\rc\td")), "[i] a?[2Jb?c\td\n");
+        assert_eq!(heard(Volume::Normal, Priorities::Plain, |log| log.info("a\x1b[2Jb\rc\td")), "[i] a?[2Jb?c\td\n");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 
 mod agent;
 mod dry_runs;
+mod enrolment;
 mod failing_steps;
 mod holds;
 mod leftovers;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(teleport_upgrade::upgrade::cli::main() as u8)
+    ExitCode::from(teleport_upgrade::upgrade::cli::main())
 }

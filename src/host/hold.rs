@@ -5,11 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::error::{Class, Error};
-use crate::host::command::Transcript;
 use crate::host::durable;
 use crate::host::lock::STATE;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Later, Packages, State};
+use crate::host::transcript::Transcript;
 use crate::rules::plan::Held;
 use crate::rules::policy::{Package, Policy};
 
@@ -31,7 +31,7 @@ pub enum FirstHold {
 /// Who holds the package.
 #[must_use]
 pub fn holder(machine: &Machine, package: &Package, state: &State, first: FirstHold) -> Held {
-    let marked = fs::read_to_string(marker(machine)).is_ok_and(|text| text.trim() == package.as_str());
+    let marked = claimed(machine).as_ref() == Some(package);
     match (state.held, marked, first) {
         (false, ..) => Held::No,
         (true, true, _) | (true, false, FirstHold::Open) => Held::ByUs,
@@ -73,15 +73,21 @@ pub fn take<'a>(
 ///
 /// # Errors
 /// When it cannot be ended; then it stays ours.
-pub fn end(machine: &Machine, packages: &dyn Packages, package: &Package, transcript: &Transcript) -> Result<(), Error> {
+pub fn end(machine: &Machine, packages: &dyn Packages, package: &Package) -> Result<(), Error> {
     if !marker(machine).exists() {
         return Ok(());
     }
     if packages::state(packages, package)?.held {
-        packages.release(package, transcript)?;
+        packages.release(package)?;
     }
     disclaim(machine);
     Ok(())
+}
+
+/// The package whose hold is ours, if there is one.
+#[must_use]
+pub fn claimed(machine: &Machine) -> Option<Package> {
+    fs::read_to_string(marker(machine)).ok()?.trim().parse().ok()
 }
 
 fn claim(machine: &Machine, package: &Package) -> Result<(), Error> {

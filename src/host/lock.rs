@@ -7,8 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Error};
-use crate::host::command;
 use crate::host::machine::Machine;
+use crate::host::process::command_line;
 use crate::rules::moment::{Moment, span};
 
 /// Where state lies: readable for everyone, so that `status` works as any user.
@@ -73,7 +73,7 @@ fn held(machine: &Machine, file: &mut File) -> Error {
     let since = words.next().and_then(|word| word.parse::<i64>().ok()).map(Moment::from_unix);
     let who = match (pid, since) {
         (Some(pid), Some(since)) => {
-            format!("pid {pid} ({}), since {since}, {}", command::command_line(machine, pid), span(machine.now().since(since)))
+            format!("pid {pid} ({}), since {since}, {}", command_line(machine, pid), span(machine.now().since(since)))
         }
         _ => "another run that has just begun".into(),
     };

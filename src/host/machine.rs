@@ -1,13 +1,15 @@
 //! The machine that a run works on: where its root is, which programs may run, what time it is. Tests build one from a scratch
 //! directory; the binary has [`Machine::real`]. The only room that reads the environment and the clock.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::host::transient::MARK;
 use crate::log::{Log, Priorities, Volume};
 use crate::rules::moment::Moment;
 
@@ -15,8 +17,9 @@ use crate::rules::moment::Moment;
 const PROGRAM_DIRECTORIES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Variables that mean something to us or to a package manager; nothing else of the environment is ever looked at.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
     "TELEPORT_UPGRADE_CONFIG",
+    MARK,
     "JOURNAL_STREAM",
     "SSL_CERT_FILE",
     "HTTPS_PROXY",
@@ -30,7 +33,7 @@ const VARIABLES: [&str; 11] = [
 ];
 
 /// When this release was made, in unix seconds: the date of the newest entry of CHANGELOG.md (V27); a test compares them.
-pub const BUILT: Moment = Moment::from_unix(1_795_392_000);
+pub const BUILT: Moment = Moment::from_unix(1_795_478_400);
 
 /// One machine.
 pub struct Machine {
@@ -38,6 +41,8 @@ pub struct Machine {
     pub root: PathBuf,
     /// Where programs are looked for.
     pub programs: Vec<PathBuf>,
+    /// This very program, for going on in another place.
+    pub myself: PathBuf,
     /// The user who is trusted: 0 on a real machine.
     pub superuser: u32,
     /// The effective user of this process.
@@ -48,6 +53,8 @@ pub struct Machine {
     pub clock: Box<dyn Fn() -> Moment>,
     /// Waits.
     pub pause: Box<dyn Fn(Duration)>,
+    /// Tells a process to hang up (SIGHUP).
+    pub hang_up: Box<dyn Fn(u32)>,
     /// How far this machine's local time is from UTC at a moment; `None` when it cannot be told.
     pub zone: Box<dyn Fn(Moment) -> Option<UtcOffset>>,
     /// Where lines go.
@@ -65,18 +72,30 @@ impl Machine {
             .collect();
         let priorities =
             if stderr_is(value_of(&environment, "JOURNAL_STREAM")) { Priorities::Journal } else { Priorities::Plain };
+        let log = Log::new(Box::new(std::io::stderr()), volume, priorities);
+        if value_of(&environment, MARK).is_some()
+            && let Some(journal) = journal()
+        {
+            log.keep_in(Box::new(journal));
+        }
         Self {
             root: PathBuf::from("/"),
+            myself: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/usr/sbin/teleport-upgrade")),
             programs: PROGRAM_DIRECTORIES.iter().map(PathBuf::from).collect(),
             superuser: 0,
             user: rustix::process::geteuid().as_raw(),
             clock: Box::new(|| Moment::from_unix(OffsetDateTime::now_utc().unix_timestamp())),
             pause: Box::new(std::thread::sleep),
+            hang_up: Box::new(|pid| {
+                if let Some(process) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+                    let _ = rustix::process::kill_process(process, rustix::process::Signal::HUP);
+                }
+            }),
             zone: Box::new(|moment| {
                 let utc = OffsetDateTime::from_unix_timestamp(moment.unix()).ok()?;
                 UtcOffset::local_offset_at(utc).ok()
             }),
-            log: Log::new(Box::new(std::io::stderr()), volume, priorities),
+            log,
             environment,
         }
     }
@@ -124,6 +143,14 @@ fn value_of<'e>(environment: &'e [(String, String)], name: &str) -> Option<&'e s
     environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
+/// A stream to the journal, as systemd opens it for a unit (systemd-cat(1) does the same): identifier, unit, priority of lines without
+/// one, whether lines carry priorities, and whether to forward to three other places.
+fn journal() -> Option<UnixStream> {
+    let mut stream = UnixStream::connect("/run/systemd/journal/stdout").ok()?;
+    stream.write_all(b"teleport-upgrade\n\n6\n1\n0\n0\n0\n").ok()?;
+    Some(stream)
+}
+
 /// Whether stderr is the stream that the journal reads (systemd.exec(5), `$JOURNAL_STREAM` is `DEVICE:INODE`).
 fn stderr_is(journal_stream: Option<&str>) -> bool {
     let stderr = std::io::stderr();
@@ -143,7 +170,7 @@ mod tests {
     fn the_build_date_is_the_date_of_the_newest_changelog_entry() {
         let changelog = include_str!("../../CHANGELOG.md");
         let heading = changelog.lines().find(|line| line.starts_with("## ")).unwrap();
-        assert_eq!(heading, format!("## {} - 2026-11-23", env!("CARGO_PKG_VERSION")));
-        assert_eq!(BUILT.to_string(), "Mon 2026-11-23 00:00 UTC");
+        assert_eq!(heading, format!("## {} - 2026-11-24", env!("CARGO_PKG_VERSION")));
+        assert_eq!(BUILT.to_string(), "Tue 2026-11-24 00:00 UTC");
     }
 }

@@ -4,17 +4,13 @@
 //! names its successor; without `PIDFile=` a reload ends with the successor killed when the old process ends (V1, V2). So the agent
 //! in charge is the process that the PID file names, and reload is only for units that have one.
 
-use std::fs;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
-
 use crate::error::{Class, Error};
-use crate::host::command::{Argv, query, start_time};
+use crate::host::command::{Argv, query};
 use crate::host::machine::Machine;
+use crate::host::process::{PID_FILE, Process, agent, is_in_group, pid_in};
 use crate::rules::plan::{Means, Service};
 
 /// The agent's unit.
@@ -41,25 +37,14 @@ struct Unit {
     result: String,
 }
 
-/// One process, told from a later one with the same id by its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process {
-    /// Its id.
-    pub pid: u32,
-    /// When it started, in clock ticks since boot.
-    pub started: u64,
-    /// Device and inode of the file that it executes.
-    executes: Option<(u64, u64)>,
-}
-
 /// The command that brings a running agent onto its new binary.
 #[must_use]
 pub fn argv(means: Means) -> Argv {
-    let verb = match means {
-        Means::Reload => "reload",
-        Means::Restart => "restart",
-    };
-    Argv::new("systemctl", [verb, UNIT])
+    match means {
+        Means::Reload => Argv::new("systemctl", ["reload", UNIT]),
+        Means::Restart => Argv::new("systemctl", ["restart", UNIT]),
+        Means::HangUp(pid) => Argv::new("kill", ["-HUP".to_owned(), pid.to_string()]),
+    }
 }
 
 /// Looks at the agent's service.
@@ -68,7 +53,7 @@ pub fn argv(means: Means) -> Argv {
 /// When systemd does not answer.
 pub fn look(machine: &Machine) -> Result<Service, Error> {
     if !machine.path("/run/systemd/system").is_dir() {
-        return Ok(Service::NoSystemd);
+        return Ok(agent(machine).map_or(Service::NoSystemd, |process| Service::Running(Means::HangUp(process.pid))));
     }
     let unit = ask(machine)?;
     Ok(match (unit.load.as_str(), unit.active.as_str()) {
@@ -81,20 +66,15 @@ pub fn look(machine: &Machine) -> Result<Service, Error> {
     })
 }
 
-/// The process that serves: the one that the PID file names, else systemd's main process, if it belongs to the unit.
-///
-/// # Errors
-/// When systemd does not answer.
-pub fn in_charge(machine: &Machine) -> Result<Option<Process>, Error> {
-    Ok(ask(machine)?.in_charge(machine))
-}
-
 /// Brings the running agent onto the installed binary, unless it runs it already: a package script may have restarted it (H21).
 ///
 /// # Errors
 /// [`Class::Broken`] if no process on that binary takes charge.
 pub fn bring_up(machine: &Machine, means: Means, installed: (u64, u64)) -> Result<Brought, Error> {
-    if let Some(process) = in_charge(machine)?.filter(|process| process.executes == Some(installed)) {
+    if let Means::HangUp(pid) = means {
+        return hang_up(machine, pid, installed);
+    }
+    if let Some(process) = ask(machine)?.in_charge(machine).filter(|process| process.executes == Some(installed)) {
         return Ok(Brought::WasThere(process));
     }
     let mut said = Vec::new();
@@ -131,6 +111,30 @@ pub enum Brought {
     WasThere(Process),
     /// We did.
     By(Means, Process),
+    /// It did not: it goes on as it is, and whoever started it has to restart it.
+    NotBrought(Process),
+}
+
+/// Without systemd (H34): the agent starts its successor itself when it is told to hang up, and the PID file names who is in charge.
+fn hang_up(machine: &Machine, pid: u32, installed: (u64, u64)) -> Result<Brought, Error> {
+    let new = || agent(machine).filter(|process| process.executes == Some(installed));
+    if let Some(process) = new() {
+        return Ok(Brought::WasThere(process));
+    }
+    (machine.hang_up)(pid);
+    for _ in 0..LOOKS {
+        if let Some(process) = new() {
+            return Ok(Brought::By(Means::HangUp(pid), process));
+        }
+        (machine.pause)(LOOK_AGAIN);
+    }
+    Process::with_id(machine, pid).map(Brought::NotBrought).ok_or_else(|| {
+        Error::new(
+            Class::Broken,
+            format!("the new version is installed, the agent (pid {pid}) ended when it was told to hang up, and {PID_FILE} names no successor"),
+            "start the agent the way it was started; there is no systemd here to ask",
+        )
+    })
 }
 
 fn job(machine: &Machine, means: Means) -> Result<Vec<String>, Error> {
@@ -191,33 +195,10 @@ impl Unit {
     fn in_charge(&self, machine: &Machine) -> Option<Process> {
         let named = self.pid_file.as_ref().and_then(|path| pid_in(&machine.path(path)));
         [named, self.main_pid].into_iter().flatten().find_map(|pid| {
-            let groups = fs::read_to_string(machine.path(format!("/proc/{pid}/cgroup"))).ok()?;
-            let started = start_time(machine, pid)?;
-            let executes = fs::metadata(machine.path(format!("/proc/{pid}/exe"))).ok().map(|m| (m.dev(), m.ino()));
-            in_group(&groups, &self.group).then_some(Process { pid, started, executes })
+            let process = Process::with_id(machine, pid)?;
+            is_in_group(machine, &pid.to_string(), &self.group).then_some(process)
         })
     }
-}
-
-/// The number in a PID file. Its directory may be the agent's user's: a link, a pipe or an endless file must not stop or fill us.
-fn pid_in(path: &Path) -> Option<u32> {
-    let careful = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file = fs::File::from(rustix::fs::open(path, careful, Mode::empty()).ok()?);
-    let mut text = String::new();
-    file.metadata().ok().filter(fs::Metadata::is_file)?;
-    file.take(32).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
-
-/// Whether /proc/PID/cgroup (cgroups(7): `0::/path` or `1:name=systemd:/path`) names the unit's group or one below it.
-fn in_group(groups: &str, group: &str) -> bool {
-    let below = |path: &str| path.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    !group.is_empty()
-        && groups.lines().any(|line| {
-            let mut parts = line.splitn(3, ':');
-            let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else { return false };
-            (controllers.is_empty() || controllers == "name=systemd") && below(path)
-        })
 }
 
 #[cfg(test)]
@@ -235,33 +216,5 @@ mod tests {
         for (text, means) in stories {
             assert_eq!(properties(text).means(), means, "{text:?}");
         }
-    }
-
-    #[test]
-    fn a_process_belongs_to_the_unit_by_its_control_group_on_both_hierarchies() {
-        let group = "/system.slice/teleport.service";
-        assert!(in_group("0::/system.slice/teleport.service\n", group));
-        assert!(in_group("0::/system.slice/teleport.service/session\n", group));
-        assert!(in_group("4:memory:/x\n1:name=systemd:/system.slice/teleport.service\n", group));
-        assert!(!in_group("0::/system.slice/teleport.service-other\n", group));
-        assert!(!in_group("4:memory:/system.slice/teleport.service\n", group));
-        assert!(!in_group("0::/\n", ""));
-        assert!(!in_group("garbage", group));
-    }
-
-    #[test]
-    fn h35_a_pid_file_that_is_a_trap_is_not_followed_waited_for_or_read_to_its_end() {
-        let directory = std::env::temp_dir().join(format!("teleport-upgrade-pid-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir(&directory).unwrap();
-        let at = |name: &str| directory.join(name);
-        fs::write(at("good"), "4711\n").unwrap();
-        fs::write(at("long"), "1".repeat(100)).unwrap();
-        std::os::unix::fs::symlink(at("good"), at("link")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
-        let read: Vec<Option<u32>> = ["good", "long", "link", "pipe", "none"].iter().map(|name| pid_in(&at(name))).collect();
-        fs::remove_dir_all(&directory).unwrap();
-        assert_eq!(read, [Some(4711), None, None, None, None]);
-        assert_eq!(pid_in(Path::new("/dev/zero")), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::log::Level;
 use crate::rules::decide::{Decision, Refusal, Stay, Wait, decide, remember};
-use crate::rules::facts::{Critical, Facts, Mandate, Target};
+use crate::rules::facts::{Critical, Enrolment, Facts, Mandate, Target};
 use crate::rules::memory::{Failed, Left, Memory, Returning};
 use crate::rules::moment::Moment;
 use crate::rules::policy::{Detail, Downgrade, Endpoint, EndpointSource, Hold, Policy, Transport};
@@ -47,6 +47,7 @@ fn at(installed: &str) -> Story {
             detail: Detail::Normal,
         },
         facts: Facts {
+            enrolment: Enrolment::Enrolled,
             installed: Some(release(installed)),
             target: Target::Offered(release("16.2.0")),
             critical: Critical::No,

@@ -16,6 +16,8 @@ pub struct Facts {
     pub critical: Critical,
     /// The maintenance windows that the agent exported.
     pub schedule: Schedule,
+    /// Whether the running agent exports any.
+    pub enrolment: Enrolment,
     /// What earlier runs left behind.
     pub memory: Memory,
     /// On whose behalf this run acts.
@@ -44,6 +46,19 @@ pub enum Critical {
     Yes,
     /// Nothing special.
     No,
+}
+
+/// Whether the running agent exports its maintenance windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enrolment {
+    /// Its environment says so.
+    Enrolled,
+    /// Its environment was made before the drop-in was there, and lasts until it is restarted.
+    AfterRestart,
+    /// Its environment does not say so, and nothing here would change that.
+    NotArranged,
+    /// No agent runs, or this user may not look.
+    Unknown,
 }
 
 /// On whose behalf a run acts.

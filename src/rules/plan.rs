@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rules::facts::Enrolment;
 use crate::rules::policy::{Hold, Package, Policy};
 use crate::rules::release::Release;
 use crate::rules::trigger::Trigger;
@@ -21,6 +22,8 @@ pub struct Site {
     pub stopped_at: Option<String>,
     /// How the agent runs.
     pub service: Service,
+    /// Whether it exports its windows.
+    pub enrolment: Enrolment,
 }
 
 /// Who holds the package at its version.
@@ -76,6 +79,15 @@ impl Service {
             (now, _) => now,
         }
     }
+
+    /// A restart that was planned is not made a reload because a reload would do.
+    #[must_use]
+    pub fn as_planned(self, planned: &Self) -> Self {
+        match (self, planned) {
+            (Self::Running(Means::Reload), Self::Running(Means::Restart)) => Self::Running(Means::Restart),
+            (now, _) => now,
+        }
+    }
 }
 
 /// How a running agent gets to run the new binary.
@@ -83,8 +95,10 @@ impl Service {
 pub enum Means {
     /// `systemctl reload`: open sessions live on in the old process.
     Reload,
-    /// `systemctl restart`: the unit cannot be reloaded safely.
+    /// `systemctl restart`: the unit cannot be reloaded safely, or only a restart enrols the agent.
     Restart,
+    /// Without systemd: HUP to this process, which starts its successor itself.
+    HangUp(u32),
 }
 
 /// Whether the package is held once it is in place.
@@ -145,7 +159,11 @@ pub fn plan(policy: &Policy, site: Site, to: Release, why: &Trigger) -> Result<P
         database: site.database,
         finish_first: site.stopped_at,
         hold,
-        service: site.service,
+        service: match (site.service, site.enrolment) {
+            // Its successor would not be enrolled either.
+            (Service::Running(Means::Reload), Enrolment::AfterRestart) if why.may_enrol() => Service::Running(Means::Restart),
+            (service, _) => service,
+        },
     })
 }
 
@@ -154,8 +172,9 @@ mod tests {
     use super::*;
     use crate::rules::moment::Moment;
     use crate::rules::policy::{Detail, Downgrade, Endpoint, EndpointSource, Transport};
+    use crate::rules::window::Window;
 
-    fn hold_after(held: Held, hold: Hold, why: &Trigger) -> Option<HoldAfter> {
+    fn planned(held: Held, hold: Hold, service: Service, enrolment: Enrolment, why: &Trigger) -> Option<Plan> {
         let policy = Policy {
             endpoint: Endpoint::built_in(),
             endpoint_source: EndpointSource::Configured,
@@ -174,9 +193,38 @@ mod tests {
             database: None,
             held,
             stopped_at: None,
-            service: Service::NoSystemd,
+            service,
+            enrolment,
         };
-        plan(&policy, site, "16.2.0".parse().unwrap(), why).ok().map(|plan| plan.hold)
+        plan(&policy, site, "16.2.0".parse().unwrap(), why).ok()
+    }
+
+    fn hold_after(held: Held, hold: Hold, why: &Trigger) -> Option<HoldAfter> {
+        planned(held, hold, Service::NoSystemd, Enrolment::Unknown, why).map(|plan| plan.hold)
+    }
+
+    #[test]
+    fn v29_an_agent_that_is_not_enrolled_is_restarted_in_a_window_or_by_force_and_never_else() {
+        let noon = Moment::from_unix(0);
+        let window = || Trigger::Window(Window::new(noon, noon.plus(3600)).unwrap());
+        let unhealthy = || Trigger::Unhealthy { since: noon };
+        let running = Service::Running;
+        let stopped = || Service::Stopped("inactive, enabled".into());
+        let stories = [
+            (running(Means::Reload), Enrolment::AfterRestart, window(), running(Means::Restart)),
+            (running(Means::Reload), Enrolment::AfterRestart, Trigger::Forced, running(Means::Restart)),
+            (running(Means::Reload), Enrolment::AfterRestart, Trigger::Critical, running(Means::Reload)),
+            (running(Means::Reload), Enrolment::AfterRestart, unhealthy(), running(Means::Reload)),
+            (running(Means::Reload), Enrolment::Enrolled, window(), running(Means::Reload)),
+            (running(Means::Reload), Enrolment::NotArranged, Trigger::Forced, running(Means::Reload)),
+            (running(Means::Reload), Enrolment::Unknown, Trigger::Forced, running(Means::Reload)),
+            (running(Means::HangUp(7)), Enrolment::AfterRestart, window(), running(Means::HangUp(7))),
+            (stopped(), Enrolment::AfterRestart, window(), stopped()),
+        ];
+        for (before, enrolment, why, after) in stories {
+            let plan = planned(Held::No, Hold::Between, before.clone(), enrolment, &why).unwrap();
+            assert_eq!(plan.service, after, "{before:?} {enrolment:?} {why:?}");
+        }
     }
 
     #[test]

@@ -21,6 +21,14 @@ pub enum Trigger {
     },
 }
 
+impl Trigger {
+    /// Whether an upgrade for this reason may end open sessions to enrol the agent (V29): a person asked for it, or it is the time for it.
+    #[must_use]
+    pub const fn may_enrol(&self) -> bool {
+        matches!(self, Self::Forced | Self::Window(_))
+    }
+}
+
 /// No reason to go now; the next one that is in sight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotNow {

@@ -3,11 +3,14 @@
 
 use crate::log::Level;
 use crate::rules::decide::{Decision, Refusal, Stay, Step, Wait};
-use crate::rules::facts::{Facts, Target};
+use crate::rules::facts::{Enrolment, Facts, Target};
 use crate::rules::moment::{Moment, span};
 use crate::rules::policy::Policy;
 use crate::rules::trigger::{NotNow, Trigger};
 use crate::rules::window::{Schedule, Standing};
+
+/// What an operator has to know of an agent that runs with the environment of another time.
+pub const NOT_ENROLLED: &str = "agent is not enrolled until it is restarted: systemctl restart teleport (ends open sessions)";
 
 /// One line of the log.
 pub type Line = (Level, String);
@@ -27,6 +30,28 @@ pub fn of(policy: &Policy, facts: &Facts, decision: &Decision, now: Moment) -> V
         Decision::Wait(wait) => lines.extend(waiting(wait, now)),
         Decision::Refuse(refusal) => lines.push(warn(refused(refusal, policy, facts, now))),
         Decision::Upgrade { why, .. } => lines.extend(going(why, facts, now)),
+    }
+    lines.extend(enrolment(facts, decision, now));
+    lines
+}
+
+/// Why an agent that runs exports no windows.
+fn enrolment(facts: &Facts, decision: &Decision, now: Moment) -> Vec<Line> {
+    let none_ahead = matches!(facts.schedule.standing(now), Standing::NoneAhead(_));
+    let say = if none_ahead && !matches!(decision, Decision::Stay(_)) { warn } else { info };
+    let mut lines = Vec::new();
+    match facts.enrolment {
+        Enrolment::Enrolled | Enrolment::Unknown => {}
+        Enrolment::AfterRestart => {
+            lines.push(say(NOT_ENROLLED.to_owned()));
+            if matches!(decision, Decision::Upgrade { why, .. } if why.may_enrol()) {
+                lines.push(say("this upgrade restarts it.".to_owned()));
+            }
+        }
+        Enrolment::NotArranged if none_ahead => lines.push(say(
+            "agent is not enrolled: nothing sets TELEPORT_EXT_UPGRADER=unit for it, so it exports no schedule; the package teleport-ent-updater does.".to_owned(),
+        )),
+        Enrolment::NotArranged => {}
     }
     lines
 }

@@ -3,7 +3,6 @@
 
 use crate::error::{Class, Error};
 use crate::host::agent::{self, Agent, Known};
-use crate::host::command::Transcript;
 use crate::host::hold;
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
@@ -11,6 +10,7 @@ use crate::host::packages::{self, Act, Available, Completeness, Later, Packages,
 use crate::host::record::{Ledger, Pending, Step, Upgrade};
 use crate::host::service::{self, Brought};
 use crate::host::signals;
+use crate::host::transcript::Transcript;
 use crate::rules::facts::Mandate;
 use crate::rules::plan::{AgentBefore, Blocked, HoldAfter, Means, Plan, Service};
 use crate::rules::policy::Package;
@@ -229,7 +229,7 @@ pub(super) fn complete(
     // The note on disk says "install": the next run finds the package whole and does no harm. The agent must not wait for the disk.
     warn_of(machine, ledger.save());
     // Looked at again: much may have happened to the agent while the package manager worked.
-    let up = service::look(machine).and_then(|now| bring_up(machine, &now.after(before)));
+    let up = service::look(machine).and_then(|now| bring_up(machine, &now.after(before).as_planned(&plan.service)));
     warn_of(machine, held());
     up?;
     ledger.record.memory.upgraded(plan.from.clone(), machine.now());
@@ -290,7 +290,7 @@ pub(super) fn hold_again<'a>(
     transcript: &'a Transcript,
 ) -> Later<'a, ()> {
     let begun = match hold {
-        HoldAfter::Free => return Box::new(move || hold::end(machine, packages, package, transcript)),
+        HoldAfter::Free => return Box::new(move || hold::end(machine, packages, package)),
         HoldAfter::Administrators => packages.hold(package, transcript),
         HoldAfter::Ours => hold::take(machine, packages, package, transcript),
     };
@@ -331,9 +331,17 @@ fn bring_up(machine: &Machine, service: &Service) -> Result<(), Error> {
                 .log
                 .info(format!("the agent runs the new version (pid {}); open sessions go on in the old process.", process.pid));
         }
+        Brought::By(Means::HangUp(old), process) => machine.log.info(format!(
+            "the agent runs the new version (pid {}); open sessions go on in the old process (pid {old}).",
+            process.pid
+        )),
         Brought::By(Means::Restart, process) => {
             machine.log.info(format!("the agent runs the new version (pid {}).", process.pid))
         }
+        Brought::NotBrought(process) => machine.log.warning(format!(
+            "the agent (pid {}) was told to hang up and goes on with the old version; there is no systemd here to restart it.\n    next: restart it the way it was started",
+            process.pid
+        )),
     }
     Ok(())
 }

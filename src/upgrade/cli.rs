@@ -1,16 +1,18 @@
 //! The command line of `teleport-upgrade`: words to an action, and the action to an exit code. Parsing does nothing.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lexopt::Arg;
 
 use crate::config::DEFAULT_DIRECTORY;
 use crate::error::{Class, Error, Exit};
 use crate::host::machine::Machine;
+use crate::host::transient;
 use crate::log::Volume;
 use crate::rules::facts::Mandate;
-use crate::upgrade::{Outcome, dry_run, run};
+use crate::rules::policy::Package;
+use crate::upgrade::{Outcome, dry_run, run, setup};
 
 /// One screen; the man page says more.
 const HELP: &str = "\
@@ -24,6 +26,7 @@ Commands:
   force      upgrade now if a version is due: no window, no wait
   version    print the version of this program (--raw: without the v)
   help       print this
+  setup, release   for package scripts: see teleport-upgrade(8)
 
 Options:
   --config DIR   configuration directory
@@ -49,10 +52,13 @@ struct Request {
     volume: Volume,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Action {
     Upgrade(Mandate),
     DryRun,
+    Setup,
+    /// The package, once it is known that its hold was ours.
+    Release(Option<Package>),
     Version(Spelling),
     Help,
 }
@@ -65,8 +71,8 @@ enum Spelling {
 
 /// Runs the program on the real machine with the process's own arguments.
 #[must_use]
-pub fn main() -> Exit {
-    match parse(lexopt::Parser::from_env()) {
+pub fn main() -> u8 {
+    let exit = match parse(lexopt::Parser::from_env()) {
         Err(usage) => {
             complain(&usage);
             Exit::Usage
@@ -76,32 +82,57 @@ pub fn main() -> Exit {
         Ok(Request { action: Action::Version(Spelling::Raw), .. }) => print(concat!(env!("CARGO_PKG_VERSION"), "\n")),
         Ok(request) => {
             let machine = Machine::real(request.volume);
-            let ended = act(&machine, &request);
-            if let Err(error) = &ended {
+            return act(&machine, request).unwrap_or_else(|error| {
                 machine.log.warning(error.to_string());
-            }
-            ended.unwrap_or_else(|error| error.class.exit())
+                error.class.exit() as u8
+            });
         }
-    }
+    };
+    exit as u8
 }
 
-fn act(machine: &Machine, request: &Request) -> Result<Exit, Error> {
+fn act(machine: &Machine, request: Request) -> Result<u8, Error> {
     let configured = request.directory.clone().or_else(|| machine.variable("TELEPORT_UPGRADE_CONFIG").map(PathBuf::from));
     if let Some(named) = configured.as_ref().filter(|named| !named.is_dir()) {
         // The default one may be absent; a mistyped one must not be taken for an empty one.
         let what = format!("the configuration directory {} does not exist", named.display());
         return Err(Error::new(Class::Config, what, "name an existing one with --config or TELEPORT_UPGRADE_CONFIG, or none"));
     }
-    let directory = configured.unwrap_or_else(|| PathBuf::from(DEFAULT_DIRECTORY));
+    let directory = configured.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DIRECTORY));
+    let done = Exit::Done as u8;
     match request.action {
-        Action::Upgrade(mandate) => run(machine, &directory, mandate).map(|outcome: Outcome| outcome.exit()),
-        _ => dry_run(machine, &directory).map(|()| Exit::Done),
+        Action::Upgrade(mandate) if machine.is_superuser() && transient::is_needed(machine) => {
+            transient::go_on(machine, "run", &words(mandate, configured.as_deref(), request.volume))
+        }
+        Action::Upgrade(mandate) => run(machine, &directory, mandate).map(|outcome: Outcome| outcome.exit() as u8),
+        Action::Setup => setup::setup(machine, &directory).map(|()| done),
+        Action::Release(package) => setup::release(machine, &directory, package).map(|()| done),
+        _ => dry_run(machine, &directory).map(|()| done),
     }
+}
+
+/// The command line that asks for the same again, from wherever.
+fn words(mandate: Mandate, directory: Option<&Path>, volume: Volume) -> Vec<String> {
+    let command = match mandate {
+        Mandate::Policy => "run",
+        Mandate::Force => "force",
+    };
+    let volume = match volume {
+        Volume::Quiet => Some("--quiet"),
+        Volume::Normal => None,
+        Volume::Debug => Some("--verbose"),
+    };
+    let mut words: Vec<String> = [Some(command), volume].into_iter().flatten().map(str::to_owned).collect();
+    if let Some(directory) = directory.and_then(|named| std::path::absolute(named).ok()) {
+        words.extend(["--config".into(), directory.display().to_string()]);
+    }
+    words
 }
 
 fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
     let mut request = Request { action: Action::Help, directory: None, volume: Volume::Normal };
     let mut command: Option<String> = None;
+    let mut package = None;
     let mut raw = false;
     while let Some(word) = words.next().map_err(|error| usage(&error))? {
         match word {
@@ -111,6 +142,9 @@ fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
             Arg::Long("help") | Arg::Short('h') => return Ok(Request { action: Action::Help, ..request }),
             Arg::Long("raw") => raw = true,
             Arg::Value(value) if command.is_none() => command = Some(value.to_string_lossy().into_owned()),
+            Arg::Value(value) if command.as_deref() == Some("release") && package.is_none() => {
+                package = Some(value.to_string_lossy().parse::<Package>().map_err(|wrong| usage(&wrong))?);
+            }
             other => return Err(usage(&other.unexpected())),
         }
     }
@@ -118,6 +152,8 @@ fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
         Some("run") => Action::Upgrade(Mandate::Policy),
         Some("force") => Action::Upgrade(Mandate::Force),
         Some("dry-run") => Action::DryRun,
+        Some("setup") => Action::Setup,
+        Some("release") => Action::Release(package),
         Some("version") => Action::Version(if raw { Spelling::Raw } else { Spelling::WithV }),
         Some("help") => Action::Help,
         Some(other) => return Err(usage(&format!("unknown command {}", crate::error::quoted(other.as_bytes())))),

@@ -7,6 +7,7 @@ use crate::config;
 use crate::error::Error;
 use crate::host::agent::{self, Agent, Known};
 use crate::host::authorities;
+use crate::host::enrolment;
 use crate::host::machine::{BUILT, Machine};
 use crate::host::record::Record;
 use crate::offers::authorities::Authorities;
@@ -73,6 +74,7 @@ pub(super) fn consider(
         target,
         critical: Critical::NotAsked,
         schedule,
+        enrolment: enrolment::look(machine),
         memory: record.memory.clone(),
         mandate,
         built: BUILT,

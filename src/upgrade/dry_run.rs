@@ -91,7 +91,7 @@ fn steps(machine: &Machine, policy: &Policy, considered: &Considered, first_hold
             (to, Trigger::Critical, "steps that `run` would take once it does not have to wait:")
         }
     };
-    match planned(machine, policy, considered.facts.installed.clone(), first_hold, to, &why) {
+    match planned(machine, policy, &considered.facts, first_hold, to, &why) {
         Ok(Planned::Ready { plan, packages }) => {
             machine.log.info(when);
             for (index, command) in apply::commands(&*packages, &plan).iter().enumerate() {
@@ -115,7 +115,7 @@ enum Planned<'m> {
 fn planned<'m>(
     machine: &'m Machine,
     policy: &Policy,
-    installed: Option<Release>,
+    facts: &Facts,
     first_hold: FirstHold,
     to: &Release,
     why: &Trigger,
@@ -123,7 +123,7 @@ fn planned<'m>(
     let Some(packages) = packages::choose(machine, policy.installer, policy.repo.as_ref())? else {
         return Ok(Planned::LeftToOthers);
     };
-    let site = survey::survey(machine, &*packages, policy, installed, first_hold)?;
+    let site = survey::survey(machine, &*packages, policy, facts, first_hold)?;
     Ok(match plan(policy, site, to.clone(), why) {
         Ok(plan) => Planned::Ready { plan, packages },
         Err(blocked) => Planned::Blocked(blocked),

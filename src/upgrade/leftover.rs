@@ -1,12 +1,12 @@
 //! What a run does first when the one before it died in the middle: look at what is really there, and finish it or find it unharmed.
 
 use crate::error::{Class, Error};
-use crate::host::command::Transcript;
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Completeness, Packages, State};
 use crate::host::record::{Ledger, Pending, Step};
 use crate::host::service;
+use crate::host::transcript::Transcript;
 use crate::rules::facts::Mandate;
 use crate::rules::memory::back_off;
 use crate::rules::moment::span;

@@ -7,6 +7,7 @@ mod consider;
 mod dry_run;
 mod leftover;
 mod outcome;
+pub mod setup;
 mod survey;
 
 use std::path::Path;
@@ -75,7 +76,7 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
         return Ok(Outcome::LeftToOthers { to });
     };
     machine.log.speak_up();
-    let site = survey::survey(machine, &*packages, policy, considered.facts.installed, ledger.record.first_hold)?;
+    let site = survey::survey(machine, &*packages, policy, &considered.facts, ledger.record.first_hold)?;
     if site.held == Held::No {
         hold::disclaim(machine);
     }

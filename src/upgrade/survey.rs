@@ -1,15 +1,16 @@
 //! Looking at the host once an upgrade is decided on, before anything is changed: package, database, hold, service. Changes nothing.
 
+use std::path::Path;
+
 use crate::error::{Class, Error};
 use crate::host::hold::FirstHold;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Completeness, Packages, find_package};
-use crate::host::{agent, hold, service};
+use crate::host::{agent, hold, process, service};
 use crate::rules::decide::{Decision, Stay, decide};
 use crate::rules::facts::Facts;
 use crate::rules::plan::Site;
 use crate::rules::policy::{Package, Policy};
-use crate::rules::release::Release;
 use crate::upgrade::consider::Considered;
 
 /// A binary that cannot say its version is no reason to pass the guards against other majors: when an upgrade is due for such an agent,
@@ -39,12 +40,12 @@ pub(super) fn survey(
     machine: &Machine,
     packages: &dyn Packages,
     policy: &Policy,
-    installed: Option<Release>,
+    facts: &Facts,
     first_hold: FirstHold,
 ) -> Result<Site, Error> {
     let (package, state) = find_package(packages, policy.package.as_ref())?;
     foreign_binary(machine, packages, &package)?;
-    if let (Some(says), Some(database)) = (&installed, &state.version)
+    if let (Some(says), Some(database)) = (&facts.installed, &state.version)
         && packages.spelling(says) != *database
     {
         machine.log.warning(format!("the agent's binary says {says}, the package database says {package} {database}."));
@@ -57,24 +58,33 @@ pub(super) fn survey(
         held: hold::holder(machine, &package, &state, first_hold),
         database: state.version,
         service: service::look(machine)?,
-        from: installed,
+        from: facts.installed.clone(),
+        enrolment: facts.enrolment,
         stopped_at,
         package,
     })
 }
 
-/// A binary that did not come with the package means that something else installs the agent here: two updaters would fight (V4).
+/// A binary that did not come with the package, installed or running, means that something else installs the agent here: two updaters
+/// would fight (V4).
 fn foreign_binary(machine: &Machine, packages: &dyn Packages, package: &Package) -> Result<(), Error> {
-    let Some(binary) = agent::binary(machine) else { return Ok(()) };
-    if packages.owns(package, &binary)? {
-        return Ok(());
+    let installed = agent::binary(machine);
+    // Links of today lead from where it was started to where it is by now; a path that is gone says nothing.
+    let started = process::agent(machine).and_then(|agent| agent.program(machine));
+    let running = started.and_then(|path| machine.path(path).canonicalize().ok()).filter(|path| installed.as_ref() != Some(path));
+    for (whose, binary) in [("the agent's binary", installed), ("the running agent's binary", running)] {
+        let Some(binary) = binary else { continue };
+        if !packages.owns(package, &binary)? {
+            return Err(belongs_to_none(whose, &binary));
+        }
     }
-    Err(Error::new(
+    Ok(())
+}
+
+fn belongs_to_none(whose: &str, binary: &Path) -> Error {
+    Error::new(
         Class::Config,
-        format!(
-            "the agent's binary {} belongs to no package: this host is managed by teleport-update or by hand",
-            binary.display()
-        ),
+        format!("{whose} {} belongs to no package: this host is managed by teleport-update or by hand", binary.display()),
         "let one updater do it: either `teleport-update disable` and install the package, or remove this one",
-    ))
+    )
 }

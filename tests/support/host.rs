@@ -28,6 +28,8 @@ use teleport_upgrade::host::machine::Machine;
 use teleport_upgrade::log::{Log, Priorities, Volume};
 use teleport_upgrade::rules::facts::Mandate;
 use teleport_upgrade::rules::moment::Moment;
+use teleport_upgrade::rules::policy::Package;
+use teleport_upgrade::upgrade::setup::{release, setup};
 use teleport_upgrade::upgrade::{dry_run, run};
 use time::UtcOffset;
 
@@ -274,6 +276,7 @@ impl Host {
         Machine {
             root: self.base.join("root"),
             programs: vec![self.base.join("programs")],
+            myself: self.base.join("programs/teleport-upgrade"),
             superuser: self.superuser,
             user: self.user,
             environment: [].into(),
@@ -289,6 +292,10 @@ impl Host {
                 let due: Vec<(i64, Box<dyn FnOnce()>)> = due;
                 due.into_iter().for_each(|(_, happen)| happen());
             }),
+            hang_up: {
+                let program = self.program("hang-up");
+                Box::new(move |pid| drop(Command::new(&program).arg(pid.to_string()).status()))
+            },
             zone: Box::new(|_| UtcOffset::from_hms(9, 0, 0).ok()),
             log: Log::new(Box::new(Page(Rc::clone(page))), self.volume, Priorities::Plain),
         }
@@ -304,6 +311,15 @@ impl Host {
 
     pub(crate) fn dry_run(&self) -> Ran {
         self.act(|machine, config| dry_run(machine, config).map(|()| 0))
+    }
+
+    pub(crate) fn setup(&self) -> Ran {
+        self.act(|machine, config| setup(machine, config).map(|()| 0))
+    }
+
+    pub(crate) fn release(&self, package: Option<&str>) -> Ran {
+        let package: Option<Package> = package.map(|name| name.parse().unwrap());
+        self.act(|machine, config| release(machine, config, package).map(|()| 0))
     }
 
     fn act(&self, act: impl FnOnce(&Machine, &Path) -> Result<u8, Error>) -> Ran {

@@ -123,6 +123,7 @@ fn an_agent_in_a_crash_loop_is_restarted_on_the_version_that_may_cure_it() {
 fn h34_without_systemd_the_upgrade_is_made_and_the_rest_is_said() {
     let host = Host::new();
     std::fs::remove_dir(host.root("run/systemd/system")).unwrap();
+    std::fs::remove_file(host.root("run/teleport.pid")).unwrap();
     let ran = host.run();
     assert_eq!(ran.did(), (0, super::WITHOUT_THE_AGENT.to_vec()));
     let said: Vec<&str> = ran.own_words().into_iter().rev().take(4).collect();
@@ -222,5 +223,66 @@ fn h02_of_a_program_whose_sum_is_another_or_that_is_missing_dpkg_has_the_last_wo
         host.trouble("dpkg-query-sums", sums);
         host.trouble("dpkg-verify", "echo '??5??????   /usr/local/bin/teleport'");
         assert_eq!(host.run().exit, 11);
+    }
+}
+
+/// Without systemd, with an agent that the PID file names.
+fn without_systemd() -> Host {
+    let host = Host::new();
+    std::fs::remove_dir(host.root("run/systemd/system")).unwrap();
+    host
+}
+
+#[test]
+fn h34_without_systemd_the_agent_of_the_pid_file_is_told_to_hang_up_and_its_successor_is_looked_for() {
+    let host = without_systemd();
+    let ran = host.run();
+    assert_eq!(
+        ran.did(),
+        (0, vec!["apt-get update", "apt-get install teleport-ent=16.2.0", "apt-mark hold teleport-ent", "hang-up 100"])
+    );
+    assert!(
+        ran.said.contains("[i] the agent runs the new version (pid 101); open sessions go on in the old process (pid 100).\n"),
+        "{}",
+        ran.said
+    );
+}
+
+#[test]
+fn h34_an_agent_that_does_not_hang_up_goes_on_and_a_person_is_told() {
+    let host = without_systemd();
+    host.trouble("hang-up", "exit");
+    let ran = host.run();
+    assert_eq!((ran.exit, ran.pauses.iter().sum::<f64>().round()), (0, 60.0));
+    let sentence = "[!] the agent (pid 100) was told to hang up and goes on with the old version; there is no systemd here to restart it.\n    next: restart it the way it was started\n";
+    assert!(ran.said.contains(sentence), "{}", ran.said);
+}
+
+#[test]
+fn h34_an_agent_that_ends_when_told_to_hang_up_is_no_success() {
+    let host = without_systemd();
+    host.trouble("hang-up", "rm -r \"$root/proc/100\"; exit");
+    assert_eq!(host.run().exit, 11);
+    assert_eq!(host.verdicts(), ["broken 11 x1"]);
+}
+
+#[test]
+fn h34_a_pid_file_that_names_a_stranger_hangs_nobody_up() {
+    let host = without_systemd();
+    std::fs::remove_file(host.root("proc/100/exe")).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", host.root("proc/100/exe")).unwrap();
+    assert_eq!(host.run().did(), (0, super::WITHOUT_THE_AGENT.to_vec()));
+}
+
+#[test]
+fn v4_an_agent_that_runs_from_elsewhere_is_left_to_its_own_updater_by_force_too() {
+    let host = Host::new();
+    host.write("opt/teleport/default/versions/17.0.0/bin/teleport", "");
+    std::fs::remove_file(host.root("proc/100/exe")).unwrap();
+    std::os::unix::fs::symlink("/opt/teleport/default/versions/17.0.0/bin/teleport", host.root("proc/100/exe")).unwrap();
+    let said = "[!] the running agent's binary /opt/teleport/default/versions/17.0.0/bin/teleport belongs to no package: this host is managed by teleport-update or by hand\n";
+    for ran in [host.run(), host.force()] {
+        assert!(ran.said.contains(said), "{}", ran.said);
+        assert_eq!(ran.did(), (78, Vec::new()));
     }
 }

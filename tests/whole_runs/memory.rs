@@ -176,14 +176,14 @@ fn a_version_that_was_left_lately_is_followed_at_once_when_it_is_critical() {
 #[test]
 fn h12_on_a_clock_before_the_build_date_only_force_acts() {
     let host = Host::new();
-    host.at(1_795_391_999);
-    host.window(1_795_391_000, NOON);
+    host.at(1_795_478_399);
+    host.window(1_795_477_000, NOON);
     let ran = host.run();
     assert_eq!(
         ran.own_words(),
         [
             "[i] an upgrade is available (16.1.7 -> 16.2.0)",
-            "[!] this host's clock says Sun 2026-11-22 23:59 UTC, before this program was built (Mon 2026-11-23 00:00 UTC): no window and no schedule can be trusted.",
+            "[!] this host's clock says Mon 2026-11-23 23:59 UTC, before this program was built (Tue 2026-11-24 00:00 UTC): no window and no schedule can be trusted.",
             "    next: set the clock (`timedatectl set-ntp true`), or run `teleport-upgrade force`",
         ]
     );

@@ -3,29 +3,24 @@
 //! What each option is for stands beside it; what the tools were seen to do is V5 to V17 of the project's notes.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::{Flock, FlockType, fcntl_getlk};
-
 use crate::error::{Class, Error};
-use crate::host::command::{self, Answer, Argv, Ended, Transcript, ask, change, query};
+use crate::host::command::{Answer, Argv, ask, query};
 use crate::host::machine::Machine;
 use crate::host::packages::apt_reply::{self, Planned, Trouble};
 use crate::host::packages::apt_source::{self, Source};
+use crate::host::packages::patience::{Patience, Tried, described, holder};
 use crate::host::packages::{Act, Available, Later, Packages, Reach, State, Transaction};
-use crate::rules::moment::{Moment, span};
+use crate::host::transcript::{Ended, Transcript, change};
+use crate::rules::moment::Moment;
 use crate::rules::policy::{Package, Repo};
 use crate::rules::release::Release;
 
 /// A question to the package database or the cache takes well under a second; a cold disk some more.
 const QUESTION: Duration = Duration::from_secs(120);
-/// How often a held lock is tried again, and for how long (H07): counted, because clocks jump.
-const LOCK_RETRY: Duration = Duration::from_secs(5);
-const LOCK_TRIES: u32 = 121;
-const LOCK_CEILING: i64 = 600;
 
 /// Locks that apt and dpkg take, most telling first.
 const LOCKS: [&str; 4] =
@@ -79,8 +74,7 @@ const INSTALLING: [&str; 13] = [
 pub(super) struct Apt<'m> {
     machine: &'m Machine,
     source: Source,
-    /// Whether the holder of a lock was named in this run already.
-    named: Cell<bool>,
+    patience: Patience,
     /// Whether [`CACHE`] is there to be used: never in a dry run, which leaves nothing behind.
     cached: Cell<bool>,
 }
@@ -88,7 +82,7 @@ pub(super) struct Apt<'m> {
 impl<'m> Apt<'m> {
     pub(super) fn new(machine: &'m Machine, repo: Option<&Repo>) -> Result<Self, Error> {
         let source = apt_source::find(machine, repo)?;
-        Ok(Self { machine, source, named: Cell::new(false), cached: Cell::new(false) })
+        Ok(Self { machine, source, patience: Patience::default(), cached: Cell::new(false) })
     }
 
     /// Options that restrict apt to the agent's source file.
@@ -148,30 +142,16 @@ impl<'m> Apt<'m> {
 
     /// Lets apt work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
     fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
-        let mut holder = String::new();
-        for _ in 0..LOCK_TRIES {
+        self.patience.wait(self.machine, || {
             let ended = change(self.machine, transcript, argv)?;
-            if ended.success || apt_reply::trouble(&ended.output) != Some(Trouble::Locked) {
-                return Ok(ended);
-            }
-            holder = self.holder(&ended.output);
-            if !self.named.replace(true) {
-                self.machine
-                    .log
-                    .info(format!("{holder} holds a package manager lock; waiting for up to {}.", span(LOCK_CEILING)));
-            }
-            (self.machine.pause)(LOCK_RETRY);
-        }
-        Err(Error::new(
-            Class::Busy,
-            format!("waited {} for a package manager lock that {holder} holds", span(LOCK_CEILING)),
-            "the next run tries again; if nothing is at work there, look at that process",
-        ))
+            Ok(self.locked(ended.success, &ended.output).map_or(Tried::Ran(ended), Tried::Locked))
+        })
     }
 
-    fn holder(&self, output: &str) -> String {
-        let said = apt_reply::holder(output).map(|pid| described(self.machine, pid));
-        said.or_else(|| self.at_work()).unwrap_or_else(|| "another process".into())
+    /// Whether that is what apt or dpkg writes when somebody has a lock; then who, if that can be told.
+    fn locked(&self, success: bool, output: &str) -> Option<Option<String>> {
+        (!success && apt_reply::trouble(output) == Some(Trouble::Locked))
+            .then(|| apt_reply::holder(output).map(|pid| described(self.machine, pid)).or_else(|| self.at_work()))
     }
 
     fn succeeded(&self, what: &str, ended: Ended) -> Result<(), Error> {
@@ -405,27 +385,22 @@ impl Packages for Apt<'_> {
         }))
     }
 
-    fn release(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {
-        self.succeeded(&format!("apt-mark unhold {package} failed"), self.work(&self.marking("unhold", package), transcript)?)
+    fn release(&self, package: &Package) -> Result<(), Error> {
+        let argv = self.marking("unhold", package);
+        let answer = self.patience.wait(self.machine, || {
+            let answer = query(self.machine, &argv, QUESTION)?;
+            Ok(self.locked(answer.success, &answer.stderr).map_or(Tried::Ran(answer), Tried::Locked))
+        })?;
+        if answer.success {
+            return Ok(());
+        }
+        let trouble = apt_reply::trouble(&answer.stderr);
+        Err(explained(&format!("apt-mark unhold {package} failed"), trouble, &answer.ending, answer.last_lines()))
     }
 
-    /// The kernel is asked about each lock file itself: the inode numbers in /proc/locks can be had by anybody on another file system.
     fn at_work(&self) -> Option<String> {
-        LOCKS.iter().find_map(|lock| {
-            let file = File::open(self.machine.path(lock)).ok()?;
-            let held = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock)).ok()??;
-            Some(match held.pid.and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok()) {
-                Some(pid) => described(self.machine, pid),
-                None => "a process outside of this container".into(),
-            })
-        })
+        holder(self.machine, &LOCKS)
     }
-}
-
-/// `pid 1234 (apt-get upgrade)`.
-fn described(machine: &Machine, pid: u32) -> String {
-    let command = command::command_line(machine, pid);
-    if command.is_empty() { format!("pid {pid}") } else { format!("pid {pid} ({command})") }
 }
 
 /// The error for a failed call: its own words, what they mean, and what to do.

@@ -6,12 +6,14 @@
 mod apt;
 mod apt_reply;
 mod apt_source;
+mod patience;
 
 use std::path::Path;
 
 use crate::error::{Class, Error};
-use crate::host::command::{Transcript, exists};
+use crate::host::command::exists;
 use crate::host::machine::Machine;
+use crate::host::transcript::Transcript;
 use crate::rules::moment::Moment;
 use crate::rules::policy::{Installer, Package, Repo};
 use crate::rules::release::Release;
@@ -172,11 +174,11 @@ pub trait Packages {
     /// When the manager would not.
     fn hold<'a>(&'a self, package: &'a Package, transcript: &'a Transcript) -> Result<Later<'a, ()>, Error>;
 
-    /// Ends the hold.
+    /// Ends the hold, waiting for a lock that somebody has. Writes nothing of ours: our own state may be gone by then.
     ///
     /// # Errors
     /// When the manager would not.
-    fn release(&self, package: &Package, transcript: &Transcript) -> Result<(), Error>;
+    fn release(&self, package: &Package) -> Result<(), Error>;
 
     /// Who holds the manager's own locks now, in words.
     fn at_work(&self) -> Option<String>;

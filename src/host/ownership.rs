@@ -1,0 +1,92 @@
+//! Owner and modes of the configuration directory. A run refuses what somebody else than root could have written; here, when the
+//! package is installed, it is mended and said, because hosts of the stock updater come with anything (V24). `schedule` is not touched:
+//! it is the agent's.
+
+use std::fs::{DirBuilder, File, Metadata, Permissions};
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::error::{Class, Error};
+use crate::host::durable;
+use crate::host::machine::Machine;
+
+const LONGEST_FILE: u64 = 64 * 1024;
+/// The agent's own file.
+const SCHEDULE: &str = "schedule";
+
+/// Makes the directory if it is missing, and makes it and its files root's alone; what was changed, in sentences.
+///
+/// # Errors
+/// [`Class::Config`] when something there cannot be looked at or mended.
+pub fn mend(machine: &Machine, directory: &Path) -> Result<Vec<String>, Error> {
+    let mut said = Vec::new();
+    match DirBuilder::new().mode(0o755).create(directory) {
+        // The mode that was asked for passes through the umask; this one does not.
+        Ok(()) => std::fs::set_permissions(directory, Permissions::from_mode(0o755)).map_err(|e| unmended(directory, &e))?,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(unmended(directory, &error)),
+    }
+    let opened = open(directory, OFlags::DIRECTORY)?;
+    // First the directory: from then on nobody else can exchange what lies in it.
+    let metadata = opened.metadata().map_err(|error| unmended(directory, &error))?;
+    if metadata.uid() != machine.superuser {
+        fchown(&opened, Some(machine.superuser), None).map_err(|error| unmended(directory, &error))?;
+        said.push(format!("{} belonged to user {}: it belongs to root now.", directory.display(), metadata.uid()));
+    }
+    said.extend(without_other_writers(directory, &opened, &metadata)?);
+    let mut entries: Vec<_> = std::fs::read_dir(directory).map_err(|e| unmended(directory, &e))?.filter_map(Result::ok).collect();
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries.iter().filter(|entry| entry.file_name() != SCHEDULE) {
+        said.extend(mend_file(machine, &entry.path())?);
+    }
+    Ok(said)
+}
+
+fn mend_file(machine: &Machine, path: &Path) -> Result<Option<String>, Error> {
+    let Ok(link) = path.symlink_metadata() else { return Ok(None) };
+    if !link.is_file() {
+        return Ok(Some(format!("{} is not a regular file: left alone.", path.display())));
+    }
+    let file = open(path, OFlags::NONBLOCK)?;
+    let metadata = file.metadata().map_err(|error| unmended(path, &error))?;
+    if metadata.uid() == machine.superuser {
+        return without_other_writers(path, &file, &metadata);
+    }
+    // Its owner may have it open for writing: a copy takes its place.
+    let mut content = Vec::new();
+    file.take(LONGEST_FILE + 1).read_to_end(&mut content).map_err(|error| unmended(path, &error))?;
+    if content.len() as u64 > LONGEST_FILE {
+        return Ok(Some(format!("{} belongs to user {} and is larger than 64 KiB: left alone.", path.display(), metadata.uid())));
+    }
+    durable::write(path, &content).map_err(|error| unmended(path, &error))?;
+    Ok(Some(format!("{} belonged to user {}: it belongs to root now; look at what it says.", path.display(), metadata.uid())))
+}
+
+fn without_other_writers(path: &Path, opened: &File, metadata: &Metadata) -> Result<Option<String>, Error> {
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o022 == 0 {
+        return Ok(None);
+    }
+    opened.set_permissions(Permissions::from_mode(mode & !0o022)).map_err(|error| unmended(path, &error))?;
+    Ok(Some(format!(
+        "{} could be written by others than root (mode {mode:04o}): it is {:04o} now.",
+        path.display(),
+        mode & !0o022
+    )))
+}
+
+fn open(path: &Path, how: OFlags) -> Result<File, Error> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | how;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| unmended(path, &errno.into()))?))
+}
+
+fn unmended(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(
+        Class::Config,
+        format!("owner and mode of {} cannot be mended: {error}", path.display()),
+        format!("look at what is there (ls -la {0}), then: chown root:root {0} && chmod go-w {0}", path.display()),
+    )
+}

@@ -1,0 +1,89 @@
+//! What package scripts call: `setup` after our package was installed or upgraded, `release` before it is removed. Neither touches the
+//! agent.
+
+use std::path::Path;
+
+use crate::config;
+use crate::error::{Class, Error};
+use crate::host::hold::{self, FirstHold};
+use crate::host::lock::Lock;
+use crate::host::machine::Machine;
+use crate::host::packages::{self, Packages};
+use crate::host::record::Ledger;
+use crate::host::{enrolment, ownership, timer, transient};
+use crate::rules::facts::Enrolment;
+use crate::rules::policy::Package;
+use crate::rules::wording;
+
+/// Makes this host ready for its first run: the configuration directory is root's, a hold that the stock updater left is ours, the timer
+/// has its offset. Says when the agent that runs has to be restarted to export its windows. Twice is as good as once.
+///
+/// # Errors
+/// The first thing that could not be done; the others were done all the same.
+pub fn setup(machine: &Machine, directory: &Path) -> Result<(), Error> {
+    root_only(machine, "setup")?;
+    let mended = ownership::mend(machine, directory).map(|said| said.iter().for_each(|line| machine.log.warning(line)));
+    // The stock updater's memory; ours is elsewhere.
+    let _ = std::fs::remove_file(directory.join("mark-unhealthy"));
+    let offset = timer::settle_offset(machine);
+    let adopted = adopt(machine, directory);
+    match enrolment::look(machine) {
+        Enrolment::AfterRestart => machine.log.info(wording::NOT_ENROLLED),
+        Enrolment::Enrolled | Enrolment::NotArranged | Enrolment::Unknown => {}
+    }
+    mended.and(offset).and(adopted)
+}
+
+/// Settles whose hold it is that lies on the agent's package now: later ones are the administrator's (V14, V24).
+fn adopt(machine: &Machine, directory: &Path) -> Result<(), Error> {
+    let lock = match Lock::take(machine) {
+        Ok(lock) => lock,
+        // A run is at work, so this is no first installation.
+        Err(error) if error.class == Class::Busy => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut ledger = Ledger::open(machine, &lock);
+    if ledger.record.first_hold == FirstHold::Settled {
+        return Ok(());
+    }
+    let policy = config::load(directory, machine.superuser)?.policy;
+    ledger.record.first_hold = hold::settle(machine, &policy);
+    ledger.save()
+}
+
+/// Ends our hold, because nobody will move the package any more. While a package manager is at work, which may be the one that removes
+/// us, that goes on in a unit of its own until its lock is free.
+///
+/// # Errors
+/// When it cannot be ended.
+pub fn release(machine: &Machine, directory: &Path, package: Option<Package>) -> Result<(), Error> {
+    root_only(machine, "release")?;
+    let policy = config::load(directory, machine.superuser).ok().map(|loaded| loaded.policy);
+    let chosen =
+        packages::choose(machine, policy.as_ref().and_then(|p| p.installer), policy.as_ref().and_then(|p| p.repo.as_ref()))?;
+    let Some(packages) = chosen else { return Ok(()) };
+    if let Some(package) = package {
+        return let_go(machine, &*packages, &package);
+    }
+    let Some(package) = hold::claimed(machine) else { return Ok(()) };
+    hold::disclaim(machine);
+    match packages.at_work() {
+        None => let_go(machine, &*packages, &package),
+        Some(_) => transient::leave(machine, "release", &["release", package.as_str()]),
+    }
+}
+
+fn let_go(machine: &Machine, packages: &dyn Packages, package: &Package) -> Result<(), Error> {
+    if packages::state(packages, package)?.held {
+        packages.release(package)?;
+        machine.log.info(format!("{package} is no longer held."));
+    }
+    Ok(())
+}
+
+fn root_only(machine: &Machine, command: &str) -> Result<(), Error> {
+    if machine.is_superuser() {
+        return Ok(());
+    }
+    Err(Error::new(Class::NotRoot, format!("`{command}` needs root"), format!("sudo teleport-upgrade {command}")))
+}
