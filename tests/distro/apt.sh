@@ -154,14 +154,34 @@ plain_http_to_localhost_works_when_asked_for_and_is_warned_about() {
     expect_version 16.2.0
 }
 
-h34_without_systemd_a_person_is_told_to_restart_the_running_agent() {
+h34_without_systemd_the_running_agent_is_told_to_hang_up_and_its_successor_is_seen() {
+    echo 60 >/etc/teleport-standin.drain
+    teleport start --pid-file=/run/teleport.pid >/dev/null &
+    old=$!
+    wait_for 'the agent to write its PID file' test -s /run/teleport.pid
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_version 16.2.0
+    expect_said "the agent runs the new version (pid $(in_charge)); open sessions go on in the old process (pid $old)."
+    [[ $(readlink "/proc/$(in_charge)/exe") == /usr/local/bin/teleport ]] || failed "the agent in charge does not run the installed file"
+    kill -0 "$old" || failed "the old process did not survive to drain its sessions"
+}
+
+h34_without_systemd_a_person_is_told_to_restart_an_agent_that_does_not_obey() {
+    repository debian lab/ignore_hup
+    refresh
+    apt_here install --reinstall teleport-ent=16.1.7
     teleport start --pid-file=/run/teleport.pid >/dev/null &
     wait_for 'the agent to write its PID file' test -s /run/teleport.pid
     offer 16.2.0
     window open
     upgrade run
+    expect_exit 0
     expect_version 16.2.0
-    grep -v 'gracefully restarting' /run/lab/said | grep -q restart || failed "expected it to say who has to restart the agent"
+    expect_said "[!] the agent (pid $(in_charge)) was told to hang up and goes on with the old version"
+    expect_said 'next: restart it the way it was started'
 }
 
 version_says_one_line_as_any_user() {

@@ -169,9 +169,8 @@ expect_nothing_changed() {
     difference=$(diff <(printf '%s\n' "$1") <(snapshot)) || failed "expected nothing to change, but:"$'\n'"$difference"
 }
 
-# --- running agents (booted sandboxes only) -----------------------------------------------------------
+# --- running agents (booted sandboxes, but for in_charge) ---------------------------------------------
 
-agent_property() { systemctl show -p "$1" --value teleport.service; }
 in_charge() { cat /run/teleport.pid; }
 start_agent() {
     systemctl daemon-reload
