@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::host::signals::Orders;
 use crate::host::transient::MARK;
 use crate::log::{Log, Priorities, Volume};
 use crate::rules::moment::Moment;
@@ -55,6 +56,8 @@ pub struct Machine {
     pub pause: Box<dyn Fn(Duration)>,
     /// Tells a process to hang up (SIGHUP).
     pub hang_up: Box<dyn Fn(u32)>,
+    /// Orders to end that this process was given.
+    pub orders: Orders,
     /// How far this machine's local time is from UTC at a moment; `None` when it cannot be told.
     pub zone: Box<dyn Fn(Moment) -> Option<UtcOffset>>,
     /// Where lines go.
@@ -91,6 +94,7 @@ impl Machine {
                     let _ = rustix::process::kill_process(process, rustix::process::Signal::HUP);
                 }
             }),
+            orders: Orders::default(),
             zone: Box::new(|moment| {
                 let utc = OffsetDateTime::from_unix_timestamp(moment.unix()).ok()?;
                 UtcOffset::local_offset_at(utc).ok()
@@ -129,6 +133,12 @@ impl Machine {
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&str> {
         value_of(&self.environment, name).or_else(|| value_of(&self.environment, &name.to_ascii_lowercase()))
+    }
+
+    /// Whether this machine was booted with systemd (sd_booted(3)).
+    #[must_use]
+    pub fn is_run_by_systemd(&self) -> bool {
+        self.path("/run/systemd/system").is_dir()
     }
 
     /// The identity of this boot; a recorded process id means something only within it.

@@ -52,7 +52,7 @@ pub fn argv(means: Means) -> Argv {
 /// # Errors
 /// When systemd does not answer.
 pub fn look(machine: &Machine) -> Result<Service, Error> {
-    if !machine.path("/run/systemd/system").is_dir() {
+    if !machine.is_run_by_systemd() {
         return Ok(agent(machine).map_or(Service::NoSystemd, |process| Service::Running(Means::HangUp(process.pid))));
     }
     let unit = ask(machine)?;
@@ -64,6 +64,13 @@ pub fn look(machine: &Machine) -> Result<Service, Error> {
         ("loaded", active) => Service::Stopped(format!("{active}, {}", unit.file)),
         _ => Service::NoUnit,
     })
+}
+
+/// Whether this host is going down: then nothing is begun (H26).
+#[must_use]
+pub fn host_is_going_down(machine: &Machine) -> bool {
+    let question = Argv::new("systemctl", ["is-system-running"]);
+    machine.is_run_by_systemd() && query(machine, &question, QUESTION).is_ok_and(|answer| answer.stdout.trim() == "stopping")
 }
 
 /// Brings the running agent onto the installed binary, unless it runs it already: a package script may have restarted it (H21).

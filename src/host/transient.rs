@@ -14,7 +14,7 @@ const PROPERTIES: [&str; 3] = ["KillMode=process", "TimeoutStopSec=15min", "Succ
 /// Whether this process must not do anything itself that ends with the agent's restart.
 #[must_use]
 pub fn is_needed(machine: &Machine) -> bool {
-    machine.variable(MARK).is_none() && machine.path("/run/systemd/system").is_dir() && process::are_inside_the_agent(machine)
+    machine.variable(MARK).is_none() && machine.is_run_by_systemd() && process::are_inside_the_agent(machine)
 }
 
 /// Lets this very program run with `words` in a unit of its own, and waits for its end; its exit code.
@@ -61,7 +61,7 @@ pub fn leave(machine: &Machine, purpose: &str, words: &[&str]) -> Result<(), Err
     let unit = format!("--unit={}", unit_name(machine, purpose));
     let myself = machine.myself.display().to_string();
     // `exec`: it has been started, not only forked, when this returns. Without systemd a session of its own must do.
-    let argv = if machine.path("/run/systemd/system").is_dir() {
+    let argv = if machine.is_run_by_systemd() {
         Argv::new("systemd-run", ["--quiet", "--collect", &unit, "--property=Type=exec", "--property=KillMode=process", &myself])
     } else {
         Argv::new("setsid", ["--fork", &myself])

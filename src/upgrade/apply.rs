@@ -9,7 +9,6 @@ use crate::host::machine::Machine;
 use crate::host::packages::{self, Act, Available, Completeness, Later, Packages, Transaction};
 use crate::host::record::{Ledger, Pending, Step, Upgrade};
 use crate::host::service::{self, Brought};
-use crate::host::signals;
 use crate::host::transcript::Transcript;
 use crate::rules::facts::Mandate;
 use crate::rules::plan::{AgentBefore, Blocked, HoldAfter, Means, Plan, Service};
@@ -52,10 +51,9 @@ pub(super) fn apply(
         boot: machine.boot(),
     });
     ledger.save()?;
-    let orders = signals::hold_back();
     let made = install(machine, packages, plan, &transaction, &transcript, ledger)
         .and_then(|held| complete(machine, plan, plan.service.before(), held, ledger));
-    if orders.came() {
+    if machine.orders.came() && made.is_ok() {
         machine.log.warning("was told to end in the middle of the upgrade: ended it first.");
     }
     if let Err(error) = &made {
@@ -143,6 +141,7 @@ pub(super) fn install<'a>(
     ledger: &mut Ledger,
 ) -> Result<Later<'a, ()>, Error> {
     machine.log.info(format!("attempting {} install {}...", packages.name(), packages.words(&plan.package, &plan.to)));
+    machine.orders.hold_back();
     let tried = packages.install(transaction, transcript);
     let held = hold_again(machine, packages, plan.hold, &plan.package, transcript);
     let mut found = confirm(machine, packages, &plan.package, &plan.to);

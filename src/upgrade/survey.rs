@@ -43,6 +43,9 @@ pub(super) fn survey(
     facts: &Facts,
     first_hold: FirstHold,
 ) -> Result<Site, Error> {
+    if service::host_is_going_down(machine) {
+        return Err(Error::new(Class::Busy, "this host is shutting down: nothing is begun now", "the next run tries again"));
+    }
     let (package, state) = find_package(packages, policy.package.as_ref())?;
     foreign_binary(machine, packages, &package)?;
     if let (Some(says), Some(database)) = (&facts.installed, &state.version)

@@ -25,6 +25,7 @@ use std::time::{Duration, SystemTime};
 
 use teleport_upgrade::error::Error;
 use teleport_upgrade::host::machine::Machine;
+use teleport_upgrade::host::signals::Orders;
 use teleport_upgrade::log::{Log, Priorities, Volume};
 use teleport_upgrade::rules::facts::Mandate;
 use teleport_upgrade::rules::moment::Moment;
@@ -61,6 +62,8 @@ pub(crate) struct Host {
     /// Milliseconds since 1970.
     clock: Rc<Cell<i64>>,
     later: Later,
+    /// Orders to end that the next run is given.
+    pub orders: Orders,
     pub volume: Volume,
     pub user: u32,
     pub superuser: u32,
@@ -84,7 +87,17 @@ impl Host {
         });
         let user = fs::metadata(&base).unwrap().uid();
         let clock = Rc::new(Cell::new(NOON * 1000));
-        let host = Self { base, server, offer, clock, later: Rc::default(), volume: Volume::Normal, user, superuser: user };
+        let host = Self {
+            base,
+            server,
+            offer,
+            clock,
+            later: Rc::default(),
+            orders: Orders::default(),
+            volume: Volume::Normal,
+            user,
+            superuser: user,
+        };
         host.furnish();
         host
     }
@@ -296,6 +309,7 @@ impl Host {
                 let program = self.program("hang-up");
                 Box::new(move |pid| drop(Command::new(&program).arg(pid.to_string()).status()))
             },
+            orders: self.orders.clone(),
             zone: Box::new(|_| UtcOffset::from_hms(9, 0, 0).ok()),
             log: Log::new(Box::new(Page(Rc::clone(page))), self.volume, Priorities::Plain),
         }

@@ -191,6 +191,38 @@ fn h07_a_lock_that_is_never_freed_ends_the_run_after_ten_minutes() {
     holder.wait().unwrap();
 }
 
+#[test]
+fn h26_nothing_is_begun_while_the_host_goes_down() {
+    let host = Host::new();
+    host.state("system", "stopping\n");
+    failed_before_the_installation(
+        &host,
+        "busy 75 x1",
+        "this host is shutting down: nothing is begun now\n    next: the next run tries again",
+    );
+}
+
+/// Whoever removes our package has dpkg's lock and waits for the unit to stop.
+#[test]
+fn h26_a_run_that_is_told_to_end_while_it_waits_for_a_lock_ends_with_nothing_changed() {
+    let host = Host::new();
+    host.process(4711, "apt-get remove teleport-ent-updater");
+    host.trouble(
+        "apt-get-install",
+        "echo 'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (apt-get)'; exit 100",
+    );
+    let orders = host.orders.clone();
+    host.later(15, move || orders.give());
+    let ran = host.run();
+    assert_eq!((ran.exit, ran.pauses), (75, vec![5.0; 3]));
+    let words = "[!] was told to end while pid 4711 (apt-get remove teleport-ent-updater) holds a package manager lock
+    next: the next run tries again
+";
+    assert!(ran.said.ends_with(words), "{}", ran.said);
+    assert_eq!(host.recorded("/pending"), "null");
+    assert_eq!(host.known("installed"), "hold ok installed 16.1.7\n");
+}
+
 /// V9: exit codes are not verdicts.
 #[test]
 fn an_installation_that_says_it_succeeded_but_did_nothing_has_failed() {

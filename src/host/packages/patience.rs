@@ -41,19 +41,30 @@ impl Patience {
                 Tried::Ran(result) => return Ok(result),
                 Tried::Locked(who) => holder = who,
             }
+            if machine.orders.came() {
+                // Whoever stops us, at a shutdown or to remove our package, may be the one who has the lock.
+                return Err(Error::new(
+                    Class::Busy,
+                    format!("was told to end while {} holds a package manager lock", named(holder.as_deref())),
+                    "the next run tries again",
+                ));
+            }
             if !self.named.replace(true) {
-                let who = holder.as_deref().unwrap_or("another process");
+                let who = named(holder.as_deref());
                 machine.log.info(format!("{who} holds a package manager lock; waiting for up to {}.", span(CEILING)));
             }
             (machine.pause)(RETRY);
         }
-        let who = holder.as_deref().unwrap_or("another process");
         Err(Error::new(
             Class::Busy,
-            format!("waited {} for a package manager lock that {who} holds", span(CEILING)),
+            format!("waited {} for a package manager lock that {} holds", span(CEILING), named(holder.as_deref())),
             "the next run tries again; if nothing is at work there, look at that process",
         ))
     }
+}
+
+fn named(holder: Option<&str>) -> &str {
+    holder.unwrap_or("another process")
 }
 
 /// Who holds one of these POSIX locks, in words. The kernel is asked about each file itself: the inode numbers in /proc/locks can be had

@@ -53,7 +53,16 @@ pub(super) fn words_that_matter(line: &str) -> String {
 }
 
 pub(super) fn changes(line: &str) -> bool {
-    let asks =
-        ["apt-cache", "dpkg-query", "dpkg -V", "md5sum", "systemctl show", "systemctl --version", "teleport ", "apt-get -s"];
+    let asks = [
+        "apt-cache",
+        "dpkg-query",
+        "dpkg -V",
+        "md5sum",
+        "systemctl show",
+        "systemctl is-",
+        "systemctl --version",
+        "teleport ",
+        "apt-get -s",
+    ];
     !asks.iter().any(|question| line.starts_with(question))
 }
