@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# case.sh SUITE CASE: one case, inside its sandbox.
+# case.sh FILE CASE: one case, inside its sandbox.
 set -eEuo pipefail
 trap 'echo "FAILED: line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >&2' ERR
 here=$(dirname "${BASH_SOURCE[0]}")

@@ -9,13 +9,31 @@ suites=(apt repositories trust systemd)
 results=$1
 pattern=${2:-}
 
+# host_of SUITE: the layer of the host that its cases start on.
+host_of() {
+    case $1 in
+        dnf*) echo rpm-dnf ;;
+        zypper*) echo rpm-zypper ;;
+        *) echo repository ;;
+    esac
+}
+
+# files_of SUITE: where its cases stand. What rpm hosts have in common is run on each kind of them.
+files_of() {
+    case $1 in
+        dnf|zypper) echo "rpm $1" ;;
+        *_systemd) echo systemd ;;
+        *) echo "$1" ;;
+    esac
+}
+
 run_case() {
-    local suite=$1 name=$2 log=$LAB_DIR/logs/$1.$2.log verdict=held boot=() began
+    local suite=$1 file=$2 name=$3 log=$LAB_DIR/logs/$1.$3.log verdict=held boot=() began
     began=$EPOCHREALTIME
-    [[ $suite != systemd ]] || boot=(--boot)
+    [[ $suite != *systemd ]] || boot=(--boot)
     # shellcheck disable=SC2016
     timeout --kill-after=5 300 bash -c 'source "$1/sandbox.sh"; sandbox "${@:2}"' - "$HERE" \
-        "${boot[@]}" distro/case.sh "$suite" "$name" </dev/null >"$log" 2>&1 || verdict=FAILED
+        "${boot[@]}" --on "$(host_of "$suite")" distro/case.sh "$file" "$name" </dev/null >"$log" 2>&1 || verdict=FAILED
     printf '%s %s %s\n' "$suite" "$name" "$verdict" >>"$results"
     { # in one piece, since two cases run at a time
         printf '%-6s %s: %s (%d ms)\n' "$verdict" "$suite" "${name//_/ }" $(((${EPOCHREALTIME/./} - ${began/./}) / 1000))
@@ -28,11 +46,14 @@ run_case() {
 : >"$results"
 jobs=0
 for suite in "${suites[@]}"; do
-    while read -r name; do
-        [[ "$suite $name" == *"$pattern"* ]] || continue
-        ((++jobs <= 2)) || wait -n
-        run_case "$suite" "$name" &
-    done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$suite.sh" | cut -d'(' -f1)
+    for file in $(files_of "$suite"); do
+        while read -r name; do
+            [[ "$suite $name" == *"$pattern"* ]] || continue
+            make_layers "$(host_of "$suite")"
+            ((++jobs <= 2)) || wait -n
+            run_case "$suite" "$file" "$name" &
+        done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$file.sh" | cut -d'(' -f1)
+    done
 done
 wait
 [[ -s $results ]] || { echo "no case is called like '$pattern'" >&2; exit 64; }

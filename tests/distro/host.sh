@@ -1,14 +1,11 @@
 # shellcheck shell=bash
 # Sourced inside a sandbox: what a case does to its host, and what it expects to find afterwards. A case starts
-# on a host with agent 16.1.7 installed from the signed repository (see repository.sh) and our program in place.
+# on a host with agent 16.1.7 installed from the signed repository (see repository.sh, rpm-repository.sh) and our program in place.
 # Every expectation that fails ends the case, saying what was expected and what is there.
 
 STATE=/var/lib/teleport-upgrade
 CONFIG=/etc/teleport-upgrade.d
-SOURCE=/etc/apt/sources.list.d/teleport.list
 UPGRADE=/usr/sbin/teleport-upgrade
-KEYRING=/etc/apt/keyrings/teleport-archive-keyring.asc
-export DEBIAN_FRONTEND=noninteractive
 # What the last run did, and the process that the last helper has started.
 export code='' said='' out='' old='' holder=''
 
@@ -27,61 +24,6 @@ offer() {
     mkdir -p "$channel"
     printf '%s\n' "$1" >"$channel/version"
     printf '%s\n' "${2:-no}" >"$channel/critical"
-}
-
-# repository NAME CHANNEL [list|sources]: where the host gets its agent from.
-repository() {
-    local url=https://apt.releases.teleport.dev/$1 codename
-    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
-    rm -f "${SOURCE%.list}".{list,sources}
-    if [[ ${3:-list} == list ]]; then
-        printf 'deb [signed-by=%s] %s %s %s\n' "$KEYRING" "$url" "$codename" "$2" >"$SOURCE"
-    else
-        printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nSigned-By: %s\n' "$url" "$codename" "$2" "$KEYRING" \
-            >"${SOURCE%.list}.sources"
-    fi
-}
-
-# apt as a person would use it, for this one repository.
-apt_here() {
-    local file
-    for file in "${SOURCE%.list}".{list,sources}; do [[ ! -e $file ]] || break; done
-    apt-get -q -y --allow-downgrades --allow-change-held-packages -o Dir::Etc::sourcelist="$file" -o Dir::Etc::sourceparts=- \
-        -o APT::Get::List-Cleanup=0 "$@"
-}
-refresh() { apt_here -o APT::Update::Error-Mode=any update; }
-
-# repository_becomes NAME: from now on the good repository's indexes are those of apt/NAME.
-repository_becomes() {
-    rm -r /srv/lab/apt/debian/dists
-    cp -r "/srv/lab/apt/$1/dists" /srv/lab/apt/debian/dists
-}
-
-# --- others at work -----------------------------------------------------------------------------------
-
-# Somebody's dpkg, as $holder, with its locks held by a package script until release_dpkg_lock.
-hold_dpkg_lock() {
-    local tree=/tmp/lab-slow
-    mkdir -p "$tree/DEBIAN"
-    printf 'Package: lab-slow\nVersion: 1.0\nArchitecture: all\nMaintainer: Test lab <lab@example.test>\nDescription: takes its time\n' \
-        >"$tree/DEBIAN/control"
-    printf '#!/bin/sh\n: >/run/lab/slow\nwhile [ -e /run/lab/slow ]; do sleep 0.1; done\n' >"$tree/DEBIAN/postinst"
-    chmod 755 "$tree/DEBIAN/postinst"
-    dpkg-deb --root-owner-group --build "$tree" /tmp/lab-slow.deb >/dev/null
-    dpkg -i /tmp/lab-slow.deb >/dev/null 2>&1 &
-    holder=$!
-    wait_for 'the slow package script' test -e /run/lab/slow
-}
-release_dpkg_lock() { rm /run/lab/slow; }
-
-# Somebody's `apt-get update`, as $holder, that has the lists' lock and waits for a server that never answers.
-hold_lists_lock() {
-    perl -MIO::Socket::INET -e 'my $silent = IO::Socket::INET->new(LocalPort => 9999, Listen => 5) or die; sleep 300' &
-    echo 'deb [trusted=yes] http://127.0.0.1:9999/ nowhere main' >/tmp/silent.list
-    wait_for 'the silent server' bash -c ': 2>/dev/null </dev/tcp/127.0.0.1/9999'
-    apt-get -q update -o Dir::Etc::sourcelist=/tmp/silent.list -o Dir::Etc::sourceparts=- -o APT::Get::List-Cleanup=0 >/dev/null 2>&1 &
-    holder=$!
-    wait_for 'the lists to be locked' bash -c "ls -l /proc/$holder/fd | grep -q lists/lock"
 }
 
 wait_for() { # wait_for WHAT COMMAND...
@@ -130,13 +72,6 @@ upgrade() {
     note "exit $code"
 }
 
-# The version of a package, or none; settings that a removed package left are not a version.
-installed() {
-    # shellcheck disable=SC2016
-    dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$1" 2>/dev/null |
-        awk '$1 != "not-installed" && $1 != "config-files" { version = $2 } END { print version ? version : "none" }' || true
-}
-
 # Everything a run could have changed on this host: files with their times, down to the nanosecond.
 snapshot() {
     find /run/lab/upper /run /tmp \( -path /run/lab/upper -prune -o -path '/run/lab/*' -prune \) -o \
@@ -149,17 +84,15 @@ snapshot() {
 expect_exit() { [[ $code == "$1" ]] || failed "expected exit $1, got $code"; }
 expect_said() { [[ $said$'\n'$out == *"$1"* ]] || failed "expected it to say: $1"; }
 expect_unsaid() { [[ $said$'\n'$out != *"$1"* ]] || failed "expected it not to say: $1"; }
-# Two arguments: the package and its version. One: the agent, and its program must agree with dpkg.
+# Two arguments: the package and its version. One: the agent, and its program must agree with the database.
 expect_version() {
     if (($# == 2)); then
-        [[ $(installed "$1") == "$2" ]] || failed "expected $1 $2, dpkg has $(installed "$1")"
+        [[ $(installed "$1") == "$2" ]] || failed "expected $1 $2, the database has $(installed "$1")"
         return
     fi
     expect_version teleport-ent "$1"
     [[ $(/usr/local/bin/teleport version --raw) == "$1" ]] || failed "expected the program to be $1, it is $(teleport version --raw)"
 }
-expect_held() { apt-mark showhold | grep -qx "${1:-teleport-ent}" || failed "expected ${1:-teleport-ent} to be held"; }
-expect_not_held() { ! apt-mark showhold | grep -qx "${1:-teleport-ent}" || failed "expected ${1:-teleport-ent} not to be held"; }
 expect_file() { [[ -e $1 ]] || failed "expected the file $1"; }
 expect_asked() { grep -qF -- "$1" /run/lab/asked || failed "expected a request for $1"; }
 expect_not_asked() { ! grep -qF -- "$1" /run/lab/asked || failed "expected no request for $1"; }
@@ -180,9 +113,9 @@ start_agent() {
 # running_agent [CHANNEL]: agent 16.1.7 of that channel runs, as $old, in a window with 16.2.0 on offer.
 running_agent() {
     if [[ -n ${1:-} ]]; then
-        repository debian "$1"
+        channel "$1"
         refresh
-        apt_here install --reinstall teleport-ent=16.1.7
+        reinstall 16.1.7
     fi
     echo 60 >/etc/teleport-standin.drain
     start_agent
@@ -202,3 +135,11 @@ expect_active() { [[ $(systemctl is-active teleport) == "$1" ]] || failed "expec
 # How often an agent of that version was started in this sandbox.
 starts_of() { journalctl -q --no-pager -o cat -u teleport | grep -c "stand-in agent $1: .* starts" || true; }
 expect_one_start() { [[ $(starts_of 16.2.0) == 1 ]] || failed "expected one start of 16.2.0, the journal has $(starts_of 16.2.0)"; }
+
+# --- what depends on the package manager --------------------------------------------------------------
+# Each kind of host defines: channel, refresh, reinstall, repository_becomes; installed, expect_held,
+# expect_not_held; and ways for others to hold its locks.
+
+MANAGER=$(cat /srv/lab/manager 2>/dev/null || echo apt)
+# shellcheck source=tests/distro/apt-host.sh
+source "${BASH_SOURCE[0]%/*}/$MANAGER-host.sh"

@@ -14,51 +14,27 @@ here=$(dirname "${BASH_SOURCE[0]}")
 source "$here/publish.sh"
 # shellcheck source=tests/distro/host.sh
 source "$here/host.sh"
-programs=/run/lab/bin
-mkdir -p /srv/lab/{tls,gnupg,answers,apt/debian} /etc/apt/keyrings
+# shellcheck source=tests/distro/vendor.sh
+source "$here/vendor.sh"
+KEY_KIND=ed25519
+mkdir -p /srv/lab/{gnupg,apt/debian} /etc/apt/keyrings
 cd /srv/lab
-
-# --- certificates -------------------------------------------------------------------------------------
-# From 2024 on, so that a sandbox with another clock can still use them.
-names=(apt.releases.teleport.dev updates.example.test updates.releases.teleport.dev)
-certificate() { faketime '2024-01-01 00:00:00' openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9000 "$@" 2>/dev/null; }
-certificate -keyout tls/ca.key -out tls/ca.pem -subj '/CN=Test lab' -addext basicConstraints=critical,CA:TRUE
-certificate -keyout tls/server.key -out tls/server.pem -subj '/CN=Test lab server' -CA tls/ca.pem -CAkey tls/ca.key \
-    -addext "subjectAltName=$(printf 'DNS:%s,' "${names[@]}")DNS:localhost,IP:127.0.0.1" -addext basicConstraints=CA:FALSE
-cp tls/ca.pem /usr/local/share/ca-certificates/test-lab.crt
-update-ca-certificates >/dev/null 2>&1
-printf '127.0.0.1 localhost lab %s\n' "${names[*]}" >/etc/hosts
+make_web /srv/lab/apt apt.releases.teleport.dev
 
 # --- packages -----------------------------------------------------------------------------------------
 
-# shellcheck disable=SC2016 # $MAINPID is for systemd
-unit() { # unit FLAVOUR
-    local pid_file=--pid-file=/run/teleport.pid
-    printf '[Unit]\nDescription=Teleport Service\nAfter=network.target\n\n[Service]\nType=simple\nRestart=on-failure\nRestartSec=1\n'
-    printf 'EnvironmentFile=-/etc/default/teleport\n'
-    printf 'ExecStart=/usr/local/bin/teleport start %s\n' "$pid_file"
-    case $1 in
-        no-reload) printf 'PIDFile=/run/teleport.pid\n' ;;
-        no-pidfile) printf 'ExecReload=/bin/kill -HUP $MAINPID\n' ;;
-        *) printf "ExecReload=/bin/sh -c 'kill -HUP \$\$(cat /run/teleport.pid)'\nPIDFile=/run/teleport.pid\n" ;;
-    esac
-    printf '\n[Install]\nWantedBy=multi-user.target\n'
-}
-
 # package NAME VERSION FLAVOUR: one .deb in the channel of that flavour; the flavour `stable` is plain.
 package() {
-    local name=$1 version=$2 flavour=$3 tree=/tmp/package channel=lab/$3 program conflicts
+    local name=$1 version=$2 flavour=$3 tree=/tmp/package channel=lab/$3 conflicts
     case $name in
         teleport) conflicts='teleport-ent, teleport-ent-fips' ;;
         teleport-ent) conflicts='teleport, teleport-ent-fips' ;;
         teleport-ent-fips) conflicts='teleport, teleport-ent' ;;
     esac
     [[ $flavour != stable ]] || channel=stable/cloud
-    program=$programs/agent-$version
-    case $version,$flavour in 16.2.0,crash|16.2.0,crash_later|16.2.0,hang|16.1.7,ignore_hup) program+=-$flavour ;; esac
     rm -rf "$tree"
     mkdir -p "$tree/DEBIAN" "$tree/usr/local/bin" "$tree/lib/systemd/system" "$tree/etc" "apt/debian/pool/$channel"
-    install -m 755 "$program" "$tree/usr/local/bin/teleport"
+    install -m 755 "$(program "$version" "$flavour")" "$tree/usr/local/bin/teleport"
     unit "$flavour" >"$tree/lib/systemd/system/teleport.service"
     printf '# settings of the stand-in, as shipped with %s\n' "$version" >"$tree/etc/teleport-standin.conf"
     echo /etc/teleport-standin.conf >"$tree/DEBIAN/conffiles"
@@ -104,9 +80,6 @@ bystander lab-library new_dependency
 # --- repositories -------------------------------------------------------------------------------------
 
 chmod 700 gnupg
-signer() { # signer NAME OPTION... LIFETIME
-    gpg --batch --quiet --passphrase '' "${@:2:$#-2}" --quick-gen-key "$1 <$1@example.test>" ed25519 sign "${!#}"
-}
 signer teleport never
 signer stranger never
 signer expired --faked-system-time 20240101T000000! 30d
@@ -126,30 +99,6 @@ sign stranger stranger
 sign expired-key expired --faked-system-time 20240115T000000!
 faketime '2024-01-01 00:00:00' bash -c "source $here/publish.sh; release expired-metadata -o APT::FTPArchive::Release::ValidTime=86400"
 sign expired-metadata teleport
-
-# --- the web server -----------------------------------------------------------------------------------
-
-cat >nginx.conf <<'CONF'
-user root;
-worker_processes 1;
-pid /run/lab/nginx.pid;
-error_log /run/lab/nginx-errors;
-events { worker_connections 256; }
-http {
-    log_format asked '$host$request_uri $status';
-    access_log /run/lab/asked asked;
-    client_body_temp_path /run/lab/nginx-body;
-    proxy_temp_path /run/lab/nginx-proxy;
-    fastcgi_temp_path /run/lab/nginx-fastcgi;
-    uwsgi_temp_path /run/lab/nginx-uwsgi;
-    scgi_temp_path /run/lab/nginx-scgi;
-    default_type text/plain;
-    ssl_certificate /srv/lab/tls/server.pem;
-    ssl_certificate_key /srv/lab/tls/server.key;
-    server { listen 443 ssl; server_name apt.releases.teleport.dev; root /srv/lab/apt; }
-    server { listen 443 ssl default_server; listen 8000; root /srv/lab/answers; }
-}
-CONF
 
 # --- a host that has the agent ------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The inside of the test lab. Started by lab_enter as root in mount and pid namespaces of its own, so all it
-# mounts and starts goes away with it. Owns the two layers (base: packages; repository: the signed apt
-# repositories), kept as tar files in target/lab, and `sandbox`: a throwaway host, copy-on-write over this one.
-# A host view is overlays of layer + layer + host for / and for each local mount below it.
+# mounts and starts goes away with it. Owns the layers (base: packages; repository: the signed apt repositories;
+# and those of rpm hosts), kept as tar files in target/lab, and `sandbox`: a throwaway host, copy-on-write over
+# this one. A host view is overlays of layer + layer + host for / and for each local mount below it.
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -79,28 +79,29 @@ clean_env=(env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 # --- sandboxes ----------------------------------------------------------------------------------------
 
-# sandbox [--boot] [--network] [--save FILE] [--layers N] SCRIPT ARG...
+# sandbox [--boot] [--network] [--save FILE] [--on LAYER] SCRIPT ARG...
 # Runs tests/SCRIPT in a host of its own and returns its exit status. --boot: systemd runs in it. --save:
-# keeps the changes as a layer. --layers: how many layers lie below (0 the bare host, 1 base, 2 all).
+# keeps the changes as a layer. --on: the topmost layer below it (`bare`: none), else an apt host.
 sandbox() {
-    local boot=no network=no save='' layers=2 status=0 group
+    local boot=no network=no save='' on=repository status=0 group
     while [[ $1 == --* ]]; do
         case $1 in
             --boot) boot=yes ;;
             --network) network=yes ;;
             --save) save=$2; shift ;;
-            --layers) layers=$2; shift ;;
+            --on) on=$2; shift ;;
             *) stop "sandbox: unknown option $1" ;;
         esac
         shift
     done
+    make_layers "$on"
     local -a apart=(unshare --mount --pid --uts --ipc --fork --kill-child --mount-proc)
     [[ $network == yes ]] || apart+=(--net)
     group=lab-$BASHPID
     [[ $boot == no ]] || make_cgroups "$group"
     (
         [[ $boot == no ]] || join_cgroups "$group"
-        exec "${apart[@]}" bash "$HERE/sandbox.sh" within "$boot" "$network" "$layers" "$save" "$@"
+        exec "${apart[@]}" bash "$HERE/sandbox.sh" within "$boot" "$network" "$on" "$save" "$@"
     ) || status=$?
     [[ $boot == no ]] || remove_cgroups "$group"
     return "$status"
@@ -108,11 +109,10 @@ sandbox() {
 
 # What `sandbox` does once it is alone in its namespaces.
 within() {
-    local boot=$1 network=$2 count=$3 save=$4 status=0
+    local boot=$1 network=$2 on=$3 save=$4 status=0
     shift 4
-    local -a layers=("$LAB_MOUNT/base")
-    ((count < 2)) || layers=("$LAB_MOUNT/repository" "${layers[@]}")
-    ((count > 0)) || layers=()
+    local -a layers
+    mapfile -t layers < <(layers_of "$on" | sed "s,^,$LAB_MOUNT/,")
     mkdir -p "$VIEW"
     mount -t tmpfs -o mode=755,size=80% view "$VIEW"
     make_view "$VIEW/root" "$VIEW/upper" "${layers[@]}"
@@ -201,36 +201,70 @@ remove_cgroups() {
 
 # --- layers -------------------------------------------------------------------------------------------
 
-# layer NAME SCRIPT BELOW OPTION...: unpacks the layer; builds it first when what it is made of has changed.
+# layers_of LAYER: that layer and all below it, topmost first. distro/LAYER.sh makes it.
+layers_of() {
+    case $1 in
+        bare) return ;;
+        base) echo base; return ;;
+    esac
+    echo "$1"
+    case $1 in
+        repository|rpm-tools) layers_of base ;;
+        rpm-repository) layers_of rpm-tools ;;
+        rpm-dnf|rpm-zypper) layers_of rpm-repository ;;
+        *) stop "there is no layer called $1" ;;
+    esac
+}
+
+# layer NAME BELOW: unpacks the layer; builds it first when what it is made of has changed.
 layer() {
-    local name=$1 script=$2 below=$3 key file
-    shift 3
-    key=$({ cat /etc/os-release "$HERE/$script"; local_mounts; [[ $name == base ]] || cat "$HERE"/{base,host,publish}.sh "$HERE"/../programs/*.c; } |
-        sha256sum | cut -c1-12)
+    local name=$1 below=$2 key file options=()
+    case $name in base|rpm-tools) options=(--network) ;; esac
+    key=$({ cat /etc/os-release; local_mounts; made_of "$name" "$below"; } | sha256sum | cut -c1-12)
     file=$LAB_DIR/$name-$key.tar
     if [[ ! -e $file ]]; then
         printf 'lab: preparing the %s layer (kept in target/lab for the next time)...\n' "$name" >&2
-        sandbox "$@" --layers "$below" --save "$file" "distro/$script" >"$LAB_DIR/$name.log" 2>&1 </dev/null || {
+        sandbox "${options[@]}" --on "$below" --save "$file" "distro/$name.sh" >"$LAB_DIR/$name.log" 2>&1 </dev/null || {
             tail -n 20 "$LAB_DIR/$name.log" >&2
             stop "the $name layer could not be made; the whole story is in target/lab/$name.log"
         }
         find "$LAB_DIR" -maxdepth 1 -name "$name-*.tar" ! -path "$file" -delete
     fi
-    mkdir -p "$LAB_MOUNT/$name"
-    tar -C "$LAB_MOUNT/$name" --xattrs --xattrs-include='*' -xpf "$file"
+    mkdir "$LAB_MOUNT/$name.new"
+    tar -C "$LAB_MOUNT/$name.new" --xattrs --xattrs-include='*' -xpf "$file"
+    mv "$LAB_MOUNT/$name.new" "$LAB_MOUNT/$name"
+}
+# The files that decide how a layer turns out: its own script, those of the layers below and what they source.
+made_of() {
+    local layer
+    for layer in "$1" $(layers_of "$2"); do cat "$HERE/$layer.sh"; done
+    case $1 in
+        base|rpm-tools) ;;
+        repository) cat "$HERE"/{host,apt-host,vendor,publish}.sh "$HERE"/../programs/*.c ;;
+        rpm-repository) cat "$HERE"/{vendor,rpm-publish}.sh "$HERE"/../programs/*.c ;;
+        *) cat "$HERE"/{host,rpm-host,"${1#rpm-}"-host}.sh ;;
+    esac
+}
+
+# make_layers LAYER: makes sure of that layer and of those below it, which is nothing to do but the first time.
+make_layers() {
+    [[ $1 != bare && ! -d $LAB_MOUNT/$1 ]] || return 0
+    local -a wanted
+    local i
+    mapfile -t wanted < <(layers_of "$1")
+    {
+        flock 9
+        for ((i = ${#wanted[@]} - 1; i >= 0; i--)); do
+            [[ -d $LAB_MOUNT/${wanted[i]} ]] || layer "${wanted[i]}" "${wanted[i + 1]:-bare}"
+        done
+    } 9>"$LAB_DIR/lock"
 }
 
 # open COMMAND ARG...: mounts the lab, makes sure of the layers and runs COMMAND in it.
 open() {
     local status=0
     mkdir -p "$LAB_MOUNT" "$LAB_DIR/logs"
-    exec 9>"$LAB_DIR/lock"
-    flock 9
     mount -t tmpfs -o mode=755,size=80% lab "$LAB_MOUNT"
-    layer base base.sh 0 --network
-    layer repository repository.sh 1
-    flock -u 9
-    exec 9>&-
     case $1 in
         sandbox) "$@" || status=$? ;;
         cases) bash "$HERE/cases.sh" "${@:2}" || status=$? ;;
