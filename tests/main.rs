@@ -2,5 +2,6 @@
 
 mod house;
 mod offers;
+mod package;
 mod support;
 mod whole_runs;

@@ -227,8 +227,13 @@ pub(super) fn complete(
     }
     // The note on disk says "install": the next run finds the package whole and does no harm. The agent must not wait for the disk.
     warn_of(machine, ledger.save());
-    // Looked at again: much may have happened to the agent while the package manager worked.
-    let up = service::look(machine).and_then(|now| bring_up(machine, &now.after(before).as_planned(&plan.service)));
+    let up = if machine.orders.came() && service::host_is_going_down(machine) {
+        machine.log.info("this host is shutting down: the agent runs the new version when it is up again.");
+        Ok(())
+    } else {
+        // Looked at again: much may have happened to the agent while the package manager worked.
+        service::look(machine).and_then(|now| bring_up(machine, &now.after(before).as_planned(&plan.service)))
+    };
     warn_of(machine, held());
     up?;
     ledger.record.memory.upgraded(plan.from.clone(), machine.now());

@@ -6,13 +6,9 @@ set -euo pipefail
 packages=(apt-utils ca-certificates curl dbus faketime gnupg gzip iproute2 nginx-light openssl procps
     strace systemd systemd-container util-linux)
 
-printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-chmod 755 /usr/sbin/policy-rc.d
-export DEBIAN_FRONTEND=noninteractive
-apt-get -q update
-apt-get -q -y --no-install-recommends install "${packages[@]}"
-apt-get clean
-rm -f /var/cache/apt/*.bin /usr/sbin/policy-rc.d
+# shellcheck source=tests/distro/install.sh
+source "${BASH_SOURCE[0]%/*}/install.sh"
+install_packages "${packages[@]}"
 
 mapfile -t agents < <(dpkg-query -W -f '${Package}\n' 'teleport*' 2>/dev/null || true)
 if ((${#agents[@]})); then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# case.sh FILE CASE: one case, inside its sandbox.
+# case.sh FILE CASE [after_shutdown]: one case, inside its sandbox; or what it expects of a host that it has told to go down.
 set -eEuo pipefail
 trap 'echo "FAILED: line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >&2' ERR
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -7,5 +7,9 @@ here=$(dirname "${BASH_SOURCE[0]}")
 source "$here/host.sh"
 # shellcheck source=/dev/null
 source "$here/$1.sh"
-prepare_host
-"$2"
+if [[ ${3:-} == after_shutdown ]]; then
+    "after_$2"
+else
+    prepare_host
+    "$2"
+fi

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
 source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
-suites=(apt repositories trust systemd)
+suites=(apt repositories trust systemd package package_systemd)
 results=$1
 pattern=${2:-}
 
@@ -14,6 +14,7 @@ host_of() {
     case $1 in
         dnf*) echo rpm-dnf ;;
         zypper*) echo rpm-zypper ;;
+        package*) echo package-tools ;;
         *) echo repository ;;
     esac
 }
@@ -22,7 +23,7 @@ host_of() {
 files_of() {
     case $1 in
         dnf|zypper) echo "rpm $1" ;;
-        *_systemd) echo systemd ;;
+        dnf_systemd|zypper_systemd) echo systemd ;;
         *) echo "$1" ;;
     esac
 }
@@ -52,7 +53,7 @@ for suite in "${suites[@]}"; do
             make_layers "$(host_of "$suite")"
             ((++jobs <= 2)) || wait -n
             run_case "$suite" "$file" "$name" &
-        done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$file.sh" | cut -d'(' -f1)
+        done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$file.sh" | cut -d'(' -f1 | grep -v '^after_')
     done
 done
 wait

@@ -2,11 +2,10 @@
 # The outside of the test lab, sourced by tests/run, tests/demo and tests/bench: where things are, whether
 # a sandbox can work on this machine, and what is compiled beforehand. Builds are always made as the person
 # who asked, with that person's cargo; only `lab_enter` asks for root. The host gets nothing but target/.
-# LAB_BINARY=/path tests that teleport-upgrade instead of building one.
+# LAB_BINARY=/path tests that teleport-upgrade instead of building one; packages are always built.
 
 LAB_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LAB_DIR=$LAB_TOP/target/lab
-LAB_TARGET=$(uname -m)-unknown-linux-musl
 # shellcheck disable=SC2016
 LAB_WITHOUT='run `cargo test` instead: it needs neither root nor a sandbox'
 
@@ -59,20 +58,14 @@ lab_build_binary() {
     fi
     as_owner cargo --version >/dev/null 2>&1 ||
         lab_stop "no cargo for $(lab_owner): install Rust from https://rustup.rs, then run this again"
-    local target_dir=${CARGO_TARGET_DIR:-$LAB_TOP/target} key
-    if command -v rustup >/dev/null || [[ -x $(getent passwd "$(lab_owner)" | cut -d: -f6)/.cargo/bin/rustup ]]; then
-        as_owner env -C "$LAB_TOP" rustup --quiet target add "$LAB_TARGET" ||
-            lab_stop "rustup could not add the target $LAB_TARGET"
-    fi
-    key=${LAB_TARGET//-/_}
-    local -a with=()
-    if ! command -v musl-gcc >/dev/null; then
-        # Good enough for the few C files of our dependencies, which call nothing but memcpy and friends.
-        with=("CC_$key=cc" "CFLAGS_$key=-U_FORTIFY_SOURCE -fno-stack-protector")
-    fi
-    as_owner env -C "$LAB_TOP" "${with[@]}" CARGO_TARGET_DIR="$target_dir" \
-        cargo build --quiet --release --locked --target "$LAB_TARGET" --bin teleport-upgrade
-    LAB_BINARY=$target_dir/$LAB_TARGET/release/teleport-upgrade
+    LAB_BINARY=$(as_owner "$LAB_TOP/package/binary" "$(uname -m)") || lab_stop 'the program could not be built'
+}
+
+# Our package for this host's architecture, from that program; sets LAB_PACKAGE.
+lab_build_package() {
+    local arch
+    arch=$(dpkg --print-architecture)
+    LAB_PACKAGE=$(as_owner "$LAB_TOP/deb/build" --arch "$arch" --out "$LAB_DIR/packages") || lab_stop 'the package could not be built'
 }
 
 # The stand-in agents, one static program per version and temper, and the meter of tests/bench.
@@ -102,7 +95,7 @@ lab_enter() {
     # systemd wants to be told that the cgroups of the booted sandboxes are none of its business.
     if [[ -d /run/systemd/system ]]; then scope=(systemd-run --scope --quiet --collect -p Delegate=yes --); fi
     as_root "${scope[@]}" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-        TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 LAB_BINARY="${LAB_BINARY:-}" LAB_OWNER="$(lab_owner)" \
+        TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 LAB_BINARY="${LAB_BINARY:-}" LAB_PACKAGE="${LAB_PACKAGE:-}" LAB_OWNER="$(lab_owner)" \
         http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" \
         unshare --mount --pid --fork --kill-child --mount-proc \
         bash "$LAB_TOP/tests/distro/sandbox.sh" open "$@"

@@ -41,6 +41,7 @@ package() {
     printf '#!/bin/sh\n[ ! -d /run/systemd/system ] || systemctl daemon-reload\n' >"$tree/DEBIAN/postinst"
     printf 'Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: Test lab <lab@example.test>\nDescription: stand-in agent\n' \
         "$name" "$version" "$arch" >"$tree/DEBIAN/control"
+    # shellcheck disable=SC2016 # for the package script
     if [[ $version != 16.1.7 ]]; then
         case $flavour in
             preinst_fails) printf '#!/bin/sh\necho "preinst: no, thank you" >&2\nexit 3\n' >"$tree/DEBIAN/preinst" ;;
@@ -49,6 +50,7 @@ package() {
             unmet_dependency) echo 'Depends: lab-nowhere (>= 2)' >>"$tree/DEBIAN/control" ;;
             new_dependency) echo 'Depends: lab-library' >>"$tree/DEBIAN/control" ;;
             truncated) truncate -s 100000 "$tree/usr/local/bin/teleport" ;;
+            slow) printf ': >/run/lab/at-work\nfor n in $(seq "$(cat /run/lab/slow)"); do sleep 0.1; done\n' >>"$tree/DEBIAN/postinst" ;;
             restarts_itself) printf '[ ! -d /run/systemd/system ] || systemctl try-restart teleport\n' >>"$tree/DEBIAN/postinst" ;;
         esac
     fi
@@ -70,7 +72,7 @@ for version in 16.1.7 16.2.0; do
     package teleport "$version" stable
     package teleport-ent-fips "$version" stable
     for flavour in no-reload no-pidfile preinst_fails postinst_fails removes_another unmet_dependency new_dependency \
-        truncated restarts_itself crash crash_later hang ignore_hup; do
+        truncated slow restarts_itself crash crash_later hang ignore_hup; do
         package teleport-ent "$version" "$flavour"
     done
 done

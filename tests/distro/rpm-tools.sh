@@ -8,13 +8,9 @@ packages=(createrepo-c dnf rpm zypper)
 # Before the first rpm command: Debian's rpm and dnf would use a database in root's home, and zypper another.
 mkdir -p /etc/rpm
 echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros
-printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-chmod 755 /usr/sbin/policy-rc.d
-export DEBIAN_FRONTEND=noninteractive
-apt-get -q update
-apt-get -q -y --no-install-recommends install "${packages[@]}"
-apt-get clean
-rm -f /var/cache/apt/*.bin /usr/sbin/policy-rc.d
+# shellcheck source=tests/distro/install.sh
+source "${BASH_SOURCE[0]%/*}/install.sh"
+install_packages "${packages[@]}"
 
 mkdir -p /etc/dnf/vars /etc/yum.repos.d /etc/zypp/repos.d
 echo 9 >/etc/dnf/vars/releasever

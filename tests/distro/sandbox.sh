@@ -70,7 +70,10 @@ furnish_lab() {
     mkdir -p "$VIEW/lab/tests" "$VIEW/lab/upper" "$VIEW/lab/bin"
     mount --bind -o ro "$HERE/.." "$VIEW/lab/tests"
     mount --bind -o ro "$VIEW/upper" "$VIEW/lab/upper"
+    printf '%s\n' "$HERE" >"$VIEW/lab/here"
+    getent passwd "$LAB_OWNER" | cut -d: -f6 >"$VIEW/lab/home"
     if [[ -n ${LAB_BINARY:-} ]]; then cp "$LAB_BINARY" "$VIEW/lab/bin/teleport-upgrade"; fi
+    if [[ -n ${LAB_PACKAGE:-} ]]; then cp "$LAB_PACKAGE" "$VIEW/lab/teleport-ent-updater.deb"; fi
     if [[ -d $LAB_DIR/programs ]]; then cp "$LAB_DIR"/programs/* "$VIEW/lab/bin/"; fi
 }
 
@@ -167,6 +170,7 @@ boot() {
             "${inside[@]}" systemd-run --quiet --collect --pipe --wait --service-type=exec --unit=lab-case \
                 --working-directory=/ -E HOME=/root -E LC_ALL=C.UTF-8 -E TERM="${TERM:-dumb}" \
                 -E PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash "/run/lab/tests/$1" "${@:2}" || status=$?
+            [[ ! -e $VIEW/lab/goes-down ]] || { after_shutdown "$nspawn" "$@" && status=0 || status=$?; }
             return "$status"
         fi
         kill -0 "$nspawn" 2>/dev/null || break
@@ -175,6 +179,16 @@ boot() {
     echo "lab: systemd did not come up in the sandbox; its console said:" >&2
     tail -n 20 "$VIEW/lab/console" >&2
     return 69
+}
+
+# after_shutdown NSPAWN SCRIPT ARG...: waits for the end of a host that its case has told to go down; the script goes on with one more
+# argument on what is left of it.
+after_shutdown() {
+    local nspawn=$1
+    shift
+    timeout 120 tail --pid="$nspawn" -f /dev/null || { echo 'FAILED: the host did not go down within two minutes' >&2; return 1; }
+    furnish_view "$VIEW/root"
+    "${clean_env[@]}" chroot "$VIEW/root" bash -c 'cd /; exec bash "$@"' - "/run/lab/tests/$1" "${@:2}" after_shutdown
 }
 
 # A control group of its own for each booted sandbox, on hosts with the unified hierarchy (cgroup v2) and on
@@ -210,6 +224,7 @@ layers_of() {
     echo "$1"
     case $1 in
         repository|rpm-tools) layers_of base ;;
+        package-tools) layers_of repository ;;
         rpm-repository) layers_of rpm-tools ;;
         rpm-dnf|rpm-zypper) layers_of rpm-repository ;;
         *) stop "there is no layer called $1" ;;
@@ -219,7 +234,7 @@ layers_of() {
 # layer NAME BELOW: unpacks the layer; builds it first when what it is made of has changed.
 layer() {
     local name=$1 below=$2 key file options=()
-    case $name in base|rpm-tools) options=(--network) ;; esac
+    case $name in base|*-tools) options=(--network) ;; esac
     key=$({ cat /etc/os-release; local_mounts; made_of "$name" "$below"; } | sha256sum | cut -c1-12)
     file=$LAB_DIR/$name-$key.tar
     if [[ ! -e $file ]]; then
@@ -239,7 +254,7 @@ made_of() {
     local layer
     for layer in "$1" $(layers_of "$2"); do cat "$HERE/$layer.sh"; done
     case $1 in
-        base|rpm-tools) ;;
+        base|*-tools) cat "$HERE/install.sh" ;;
         repository) cat "$HERE"/{host,apt-host,vendor,publish}.sh "$HERE"/../programs/*.c ;;
         rpm-repository) cat "$HERE"/{vendor,rpm-publish}.sh "$HERE"/../programs/*.c ;;
         *) cat "$HERE"/{host,rpm-host,"${1#rpm-}"-host}.sh ;;

@@ -286,3 +286,17 @@ fn v4_an_agent_that_runs_from_elsewhere_is_left_to_its_own_updater_by_force_too(
         assert_eq!(ran.did(), (78, Vec::new()));
     }
 }
+
+/// As `teleport-update` does where the package is still installed.
+#[test]
+fn v4_a_link_in_the_place_of_the_packages_binary_leads_to_another_updater() {
+    let host = Host::new();
+    let (place, elsewhere) = (host.root("usr/local/bin/teleport"), host.root("opt/teleport/default/bin/teleport"));
+    std::fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
+    std::fs::rename(&place, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
+    let ran = host.run();
+    let said = "[!] the agent's binary /opt/teleport/default/bin/teleport belongs to no package: this host is managed by teleport-update or by hand\n";
+    assert!(ran.said.contains(said), "{}", ran.said);
+    assert_eq!(ran.did(), (78, Vec::new()));
+}

@@ -269,8 +269,13 @@ impl Packages for Apt<'_> {
 
     fn owns(&self, package: &Package, file: &Path) -> Result<bool, Error> {
         let answer = query(self.machine, &Argv::new("dpkg-query", ["-L", package.as_str()]), QUESTION)?;
-        // Directories on the way may be links here: the same file may go by another name in the list.
-        let same = |listed: &str| self.machine.path(listed).canonicalize().is_ok_and(|path| path == file);
+        // Directories on the way may be links here, so the same file may go by another name in the list; but where the file itself has
+        // become a link, what it leads to is somebody else's.
+        let same = |listed: &str| {
+            let listed = self.machine.path(listed);
+            let directory = listed.parent().and_then(|parent| parent.canonicalize().ok());
+            directory.zip(listed.file_name()).is_some_and(|(directory, name)| directory.join(name) == file)
+        };
         Ok(answer.stdout.lines().filter(|line| Path::new(line).file_name() == file.file_name()).any(same))
     }
 
