@@ -22,7 +22,7 @@ host_of() {
 # files_of SUITE: where its cases stand. What rpm hosts have in common is run on each kind of them.
 files_of() {
     case $1 in
-        dnf|zypper) echo "rpm $1" ;;
+        dnf|zypper) echo "rpm rpm-repositories $1" ;;
         dnf_systemd|zypper_systemd) echo systemd ;;
         *) echo "$1" ;;
     esac

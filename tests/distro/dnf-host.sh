@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # rpm-host.sh uses SOURCE, VENDOR and INSTALL
 # Sourced by host.sh on a dnf host: its repository, its agent's package and its package manager's locks.
 
 SOURCE=/etc/yum.repos.d/teleport.repo
@@ -6,10 +6,13 @@ VENDOR=https://yum.releases.teleport.dev/rhel/9/Teleport/x86_64
 # shellcheck source=tests/distro/rpm-host.sh
 source "${BASH_SOURCE[0]%/*}/rpm-host.sh"
 
+INSTALL=(dnf -y install)
+
 # dnf as a person would use it, for this one repository.
 dnf_here() { dnf -y -q --disablerepo='*' --enablerepo=teleport --disableexcludes=all --allowerasing "$@"; }
 refresh() { dnf_here --setopt=teleport.skip_if_unavailable=0 --refresh makecache; }
-install_here() { dnf_here install "$@"; }
+install_here() { dnf_here install "$1-$2"; }
+upgrade_everything() { dnf -y -q upgrade; }
 # reinstall VERSION: the agent, from the repository as it is now.
 reinstall() { dnf_here reinstall "$(spelled "$1")"; }
 

@@ -1,1 +1,57 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2119 # host.sh sets code, said, out and holder
+# What only dnf does. Each function is a case with a host of its own, prepared as in rpm.sh.
+
+the_installer_may_be_called_yum() {
+    configure installer yum
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_said '[i] attempting yum install teleport-ent-16.2.0...'
+    expect_version 16.2.0
+}
+
+# V21: a second `exclude` line would replace the administrator's.
+h08_our_hold_is_one_more_word_in_the_administrators_exclude_line() {
+    echo 'exclude=foo bar*' >>"$SOURCE"
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_held
+    [[ $(excluded | tr '\n' ' ') == 'foo bar* teleport-ent ' ]] || failed "the exclude line says: $(excluded)"
+    [[ $(grep -c '^exclude' "$SOURCE") == 1 ]] || failed "there are several exclude lines"
+}
+
+# What a failed refresh means must not depend on what the administrator lets other repositories do.
+h09_a_repository_that_may_be_skipped_is_not_skipped() {
+    sed -i 's/^skip_if_unavailable=.*/skip_if_unavailable=True/' /etc/dnf/dnf.conf
+    out_of_reach
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 75
+    expect_version 16.1.7
+}
+
+# The index is good, but the package itself is signed by nobody, or by somebody whom rpm does not know.
+h11_an_unsigned_package_is_refused() {
+    channel lab/unsigned_package
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 69
+    expect_said signed
+    expect_version 16.1.7
+}
+
+h11_a_package_signed_by_a_stranger_is_refused() {
+    channel lab/strange_package
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 69
+    expect_said 'repository key'
+    expect_version 16.1.7
+    [[ $(rpm -qa 'gpg-pubkey*' | wc -l) == 1 ]] || failed "a key was imported: $(rpm -qa 'gpg-pubkey*')"
+}

@@ -14,7 +14,8 @@ printf '%s\n' '[main]' gpgcheck=1 installonly_limit=3 clean_requirements_on_remo
 become rocky 9.4 'rhel centos fedora'
 serve
 repository stable/cloud
-install_here teleport-ent-16.1.7
+install_here teleport-ent 16.1.7
 dnf -q clean all
 refresh
+dnf_here repoquery teleport-ent # so that the caches are as they are between two runs
 move_away apt apt-cache apt-get apt-mark dpkg dpkg-query zypper

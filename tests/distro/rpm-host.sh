@@ -27,6 +27,11 @@ repository_becomes() {
     done
 }
 
+# Nobody answers for the vendor's addresses any more.
+out_of_reach() {
+    sed -i 's/\(yum\|zypper\)\.releases\.teleport\.dev//g; $ a 192.0.2.1 yum.releases.teleport.dev zypper.releases.teleport.dev' /etc/hosts
+}
+
 # trusted_key NAME: the only key in the rpm database from now on.
 trusted_key() {
     rpm -e --allmatches gpg-pubkey
@@ -50,6 +55,19 @@ hold_with() {
     wait_for 'the slow package script' test -e /run/lab/slow
 }
 release_transaction() { rm /run/lab/slow; }
+
+# Somebody's upgrade to 16.2.0 dies with all its processes while the package script of 16.2.0 runs.
+kill_an_upgrade_in_its_script() {
+    channel lab/slow_post
+    refresh
+    setsid "${INSTALL[@]}" teleport-ent-16.2.0 >/run/lab/holder.out 2>&1 </dev/null &
+    holder=$!
+    wait_for 'the slow package script' test -e /run/lab/slow
+    kill -9 -- "-$holder"
+    rm /run/lab/slow
+    channel stable/cloud
+    refresh
+}
 
 # A server that takes a connection and never answers, on port 9999.
 serve_silence() {

@@ -12,7 +12,7 @@ build() {
     # The payload is hardly compressed and nothing is stripped: it is 100 packages for each host.
     rpmbuild --quiet -bb --target "$ARCH" --buildroot /tmp/package-root --define "_topdir /tmp/rpmbuild" --define "_rpmdir $GOOD/$2" \
         --define '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' --define '_binary_payload w1.gzdio' \
-        --define '__os_install_post %{nil}' --define 'debug_package %{nil}' "$1"
+        --define '__os_install_post %{nil}' --define 'debug_package %{nil}' --define '_build_id_links none' "$1"
 }
 # sign_packages KEY RPM...
 sign_packages() {

@@ -13,6 +13,6 @@ become opensuse-leap 15.5 'suse opensuse'
 serve
 repository stable/cloud
 refresh
-install_here teleport-ent=16.1.7
+install_here teleport-ent 16.1.7
 move_away apt apt-cache apt-get apt-mark dpkg dpkg-query dnf dnf-3
 rm -rf /etc/yum.repos.d /etc/dnf

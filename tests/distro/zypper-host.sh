@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # rpm-host.sh uses SOURCE, VENDOR and INSTALL
 # Sourced by host.sh on a zypper host: its repository, its agent's package and its package manager's locks.
 
 SOURCE=/etc/zypp/repos.d/teleport.repo
@@ -6,8 +6,11 @@ VENDOR=https://zypper.releases.teleport.dev/opensuse-leap/15.5/Teleport/x86_64
 # shellcheck source=tests/distro/rpm-host.sh
 source "${BASH_SOURCE[0]%/*}/rpm-host.sh"
 
+INSTALL=(zypper -n install)
+
 refresh() { zypper -n -q refresh --repo teleport; }
-install_here() { zypper -n -q install --repo teleport --oldpackage --force-resolution "$@"; }
+install_here() { zypper -n -q install --repo teleport --oldpackage --force-resolution "$1=$2"; }
+upgrade_everything() { zypper -n -q update; }
 # reinstall VERSION: the agent, from the repository as it is now.
 reinstall() { zypper -n -q install --repo teleport --oldpackage --force "teleport-ent=$1"; }
 
@@ -24,7 +27,7 @@ expect_administrators_hold() { locks | grep -qx 'teleport\*' || failed "the admi
 # --- others at work -----------------------------------------------------------------------------------
 
 # Somebody's zypper, as $holder, in the middle of a transaction until release_transaction.
-hold_manager() { hold_with zypper -n -q --plus-content x install --allow-unsigned-rpm "$POOL"/lab/slow/lab-slow-1.0-*.rpm; }
+hold_manager() { hold_with zypper -n -q --no-refresh install "$POOL"/lab/slow/lab-slow-1.0-*.rpm; }
 # Somebody's zypper, as $holder, that waits for a server that never answers.
 hold_metadata() {
     serve_silence
