@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2119 # host.sh sets code, said, out and holder
+# shellcheck shell=bash disable=SC2034,SC2154,SC2119 # host.sh sets code, said, out and holder
 # Real dnf and zypper, whichever the host has, against the signed rpm repository: what both have to get right. Each
 # function is a case with a host of its own: agent 16.1.7 installed, our program in place, the web server up,
 # nothing offered yet. What only one of them does is in dnf.sh and zypper.sh.
