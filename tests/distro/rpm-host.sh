@@ -69,6 +69,9 @@ kill_an_upgrade_in_its_script() {
     refresh
 }
 
+# zypper does not end on a mere request while it waits for a server.
+release_metadata() { kill -9 "$holder"; }
+
 # A server that takes a connection and never answers, on port 9999.
 serve_silence() {
     perl -MIO::Socket::INET -e 'my $silent = IO::Socket::INET->new(LocalPort => 9999, Listen => 5) or die; sleep 300' &

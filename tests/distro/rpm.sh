@@ -213,7 +213,7 @@ h07_somebodys_refresh_is_waited_for_and_its_holder_named() {
     offer 16.2.0
     window open
     hold_metadata
-    (sleep 3 && kill "$holder") &
+    (sleep 3 && release_metadata) &
     upgrade run
     expect_exit 0
     expect_said "$holder"

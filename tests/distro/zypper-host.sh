@@ -31,7 +31,9 @@ hold_manager() { hold_with zypper -n -q --no-refresh install "$POOL"/lab/slow/la
 # Somebody's zypper, as $holder, that waits for a server that never answers.
 hold_metadata() {
     serve_silence
-    zypper -n -q --plus-repo http://127.0.0.1:9999/ refresh >/run/lab/holder.out 2>&1 &
+    mkdir -p /tmp/silent.d
+    printf '[silent]\nname=Silent\nbaseurl=http://127.0.0.1:9999/\nenabled=1\ntype=rpm-md\n' >/tmp/silent.d/silent.repo
+    zypper --reposd-dir /tmp/silent.d -n -q refresh >/run/lab/holder.out 2>&1 &
     holder=$!
     wait_for 'zypper to be locked' grep -qx "$holder" /run/zypp.pid
 }
