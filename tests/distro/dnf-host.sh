@@ -12,6 +12,8 @@ INSTALL=(dnf -y install)
 dnf_here() { dnf -y -q --disablerepo='*' --enablerepo=teleport --disableexcludes=all --allowerasing "$@"; }
 refresh() { dnf_here --setopt=teleport.skip_if_unavailable=0 --refresh makecache; }
 install_here() { dnf_here install "$1-$2"; }
+# What the first look of the day caches.
+settle() { dnf_here -C repoquery teleport-ent >/dev/null; }
 upgrade_everything() { dnf -y -q upgrade; }
 # reinstall VERSION: the agent, from the repository as it is now.
 reinstall() { dnf_here reinstall "$(spelled "$1")"; }

@@ -73,11 +73,11 @@ upgrade() {
 }
 
 # Everything a run could have changed on this host: files with their times, down to the nanosecond. Whoever looks
-# into rpm's database touches the memory that sqlite shares; that is no change.
+# into rpm's database touches the files that sqlite keeps beside it; that is no change.
 snapshot() {
     find /run/lab/upper /run /tmp \( -path /run/lab/upper -prune -o -path '/run/lab/*' -prune \) -o \
         -printf '%p %y %m %U:%G %n %s %T@ %C@ %l\n' | grep -v '^/run/lab ' | sort
-    find /run/lab/upper ! -name rpmdb.sqlite-shm -printf '%p %y %m %U:%G %n %s %T@ %C@ %l\n' | sort
+    find /run/lab/upper ! -name 'rpmdb.sqlite-*' -printf '%p %y %m %U:%G %n %s %T@ %C@ %l\n' | sort
 }
 
 # --- expectations -------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ expect_one_start() { [[ $(starts_of 16.2.0) == 1 ]] || failed "expected one star
 # --- what depends on the package manager --------------------------------------------------------------
 # Each kind of host defines: channel, refresh, reinstall, repository_becomes; installed, expect_held,
 # expect_not_held; and ways for others to hold its locks. The kinds of rpm host also define install_here,
-# stock_hold, administrators_hold and expect_administrators_hold.
+# settle, stock_hold, administrators_hold and expect_administrators_hold.
 
 MANAGER=$(cat /srv/lab/manager 2>/dev/null || echo apt)
 # shellcheck source=tests/distro/apt-host.sh

@@ -17,5 +17,4 @@ repository stable/cloud
 install_here teleport-ent 16.1.7
 dnf -q clean all
 refresh
-dnf_here repoquery teleport-ent # so that the caches are as they are between two runs
 move_away apt apt-cache apt-get apt-mark dpkg dpkg-query zypper

@@ -121,14 +121,19 @@ a_repository_of_another_id_is_found_by_repo() {
     expect_version 16.2.0
 }
 
-h34_without_systemd_a_person_is_told_to_restart_the_running_agent() {
+h34_without_systemd_the_running_agent_is_told_to_hang_up_and_its_successor_is_seen() {
+    echo 60 >/etc/teleport-standin.drain
     teleport start --pid-file=/run/teleport.pid >/dev/null &
+    old=$!
     wait_for 'the agent to write its PID file' test -s /run/teleport.pid
     offer 16.2.0
     window open
     upgrade run
+    expect_exit 0
     expect_version 16.2.0
-    grep -v 'gracefully restarting' /run/lab/said | grep -q restart || failed "expected it to say who has to restart the agent"
+    [[ $(in_charge) != "$old" ]] || failed "the old process is still in charge"
+    [[ $(readlink "/proc/$(in_charge)/exe") == /usr/local/bin/teleport ]] || failed "the agent in charge does not run the installed file"
+    kill -0 "$old" || failed "the old process did not survive to drain its sessions"
 }
 
 h31_a_narrow_umask_leaves_nothing_unreadable_behind() {
@@ -166,6 +171,7 @@ a_dry_run_before_the_first_run_changes_nothing_at_all() {
     rm -rf "$STATE"
     offer 16.2.0
     window none
+    settle
     before=$(snapshot)
     upgrade dry-run
     expect_exit 0
@@ -174,6 +180,7 @@ a_dry_run_before_the_first_run_changes_nothing_at_all() {
 
 a_dry_run_with_a_stale_index_refreshes_nothing() {
     local before
+    settle
     channel lab/new_dependency # whose index this host has never fetched
     offer 16.2.0
     window open

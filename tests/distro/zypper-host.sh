@@ -10,6 +10,8 @@ INSTALL=(zypper -n install)
 
 refresh() { zypper -n -q refresh --repo teleport; }
 install_here() { zypper -n -q install --repo teleport --oldpackage --force-resolution "$1=$2"; }
+# What the first look of the day caches: zypper's view of a database that a sandbox has just put before it.
+settle() { zypper -n -q --no-refresh search teleport-ent >/dev/null; }
 upgrade_everything() { zypper -n -q update; }
 # reinstall VERSION: the agent, from the repository as it is now.
 reinstall() { zypper -n -q install --repo teleport --oldpackage --force "teleport-ent=$1"; }
