@@ -27,6 +27,14 @@ pub struct Loaded {
     pub unread: Vec<String>,
 }
 
+const INSTALLERS: [(&str, Option<Installer>); 5] = [
+    ("apt", Some(Installer::Apt)),
+    ("dnf", Some(Installer::Dnf)),
+    ("yum", Some(Installer::Yum)),
+    ("zypper", Some(Installer::Zypper)),
+    ("nop", Some(Installer::Nop)),
+];
+
 /// Files that are there for others and not warned about: the agent's, and what the stock updater left.
 const OTHERS: [&str; 2] = ["schedule", "mark-unhealthy"];
 
@@ -52,7 +60,7 @@ pub fn load(path: &Path, root: u32) -> Result<Loaded, Error> {
     let policy = Policy {
         transport: directory.choice("insecure", Transport::Tls, &[("no", Transport::Tls), ("yes", Transport::PlainLocal)])?,
         package: directory.parsed("package", "the name of a package, such as teleport-ent")?,
-        installer: directory.choice("installer", None, &[("apt", Some(Installer::Apt)), ("nop", Some(Installer::Nop))])?,
+        installer: directory.choice("installer", None, &INSTALLERS)?,
         repo: directory.parsed("repo", "the name of a repository, such as teleport")?,
         pin: directory.parsed("pin", "a version, such as 16.2.0")?,
         downgrade: directory.choice(

@@ -96,7 +96,7 @@ fn a_value_that_makes_no_sense_is_named_with_file_line_value_and_what_is_accepte
         (
             "installer",
             "# x\npacman\n",
-            "DIR/installer line 2: \"pacman\" is not one of the accepted values: apt, nop\n    next: correct the value or remove DIR/installer",
+            "DIR/installer line 2: \"pacman\" is not one of the accepted values: apt, dnf, yum, zypper, nop\n    next: correct the value or remove DIR/installer",
         ),
         (
             "pin",

@@ -26,12 +26,14 @@ pub struct Argv {
     pub program: String,
     /// Its words.
     pub words: Vec<String>,
+    /// What its environment has besides what every program's has.
+    variables: Vec<(String, String)>,
 }
 
 impl Argv {
     /// A program and its words.
     pub fn new<S: Into<String>>(program: &str, words: impl IntoIterator<Item = S>) -> Self {
-        Self { program: program.to_owned(), words: words.into_iter().map(Into::into).collect() }
+        Self { program: program.to_owned(), words: words.into_iter().map(Into::into).collect(), variables: Vec::new() }
     }
 
     /// With more words at its end.
@@ -39,18 +41,34 @@ impl Argv {
         self.words.extend(words.iter().map(|word| (*word).to_owned()));
         self
     }
+
+    /// With these words at its end.
+    pub fn and_all(mut self, words: Vec<String>) -> Self {
+        self.words.extend(words);
+        self
+    }
+
+    /// With a variable in its environment besides those that every program gets.
+    pub fn with_variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
+    }
 }
 
 impl std::fmt::Display for Argv {
     /// As a person would type it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.program)?;
-        for word in &self.words {
-            let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=+.,:/@%".contains(c));
-            if plain { write!(f, " {word}")? } else { write!(f, " '{}'", word.replace('\'', "'\\''"))? }
+        for (name, value) in &self.variables {
+            write!(f, "{name}={} ", typed(value))?;
         }
-        Ok(())
+        f.write_str(&self.program)?;
+        self.words.iter().try_for_each(|word| write!(f, " {}", typed(word)))
     }
+}
+
+fn typed(word: &str) -> std::borrow::Cow<'_, str> {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=+.,:/@%~".contains(c));
+    if plain { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")).into() }
 }
 
 /// What a query answered.
@@ -199,6 +217,7 @@ pub(super) fn prepare(machine: &Machine, argv: &Argv) -> Result<Command, Error> 
     for (name, value) in machine.environment.iter().filter(|(name, _)| name.to_ascii_lowercase().ends_with("_proxy")) {
         command.env(name, value);
     }
+    command.envs(argv.variables.iter().map(|(name, value)| (name, value)));
     Ok(command)
 }
 

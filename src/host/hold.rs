@@ -30,12 +30,15 @@ pub enum FirstHold {
 
 /// Who holds the package.
 #[must_use]
-pub fn holder(machine: &Machine, package: &Package, state: &State, first: FirstHold) -> Held {
+pub fn holder(machine: &Machine, packages: &dyn Packages, package: &Package, state: &State, first: FirstHold) -> Held {
+    if let Some(other) = &state.holds.other {
+        return Held::ByAdministrator(other.clone());
+    }
     let marked = claimed(machine).as_ref() == Some(package);
-    match (state.held, marked, first) {
+    match (state.holds.plain, marked, first) {
         (false, ..) => Held::No,
         (true, true, _) | (true, false, FirstHold::Open) => Held::ByUs,
-        (true, false, FirstHold::Settled) => Held::ByAdministrator,
+        (true, false, FirstHold::Settled) => Held::ByAdministrator(packages.restraint(package)),
     }
 }
 
@@ -44,7 +47,7 @@ pub fn holder(machine: &Machine, package: &Package, state: &State, first: FirstH
 pub fn settle(machine: &Machine, policy: &Policy) -> FirstHold {
     let Ok(Some(packages)) = packages::choose(machine, policy.installer, policy.repo.as_ref()) else { return FirstHold::Open };
     let Ok((package, state)) = packages::find_package(&*packages, policy.package.as_ref()) else { return FirstHold::Open };
-    if holder(machine, &package, &state, FirstHold::Settled) == Held::ByAdministrator {
+    if state.holds.plain && claimed(machine).as_ref() != Some(&package) {
         if let Err(error) = claim(machine, &package) {
             machine.log.warning(error.to_string());
             return FirstHold::Open;
@@ -77,7 +80,7 @@ pub fn end(machine: &Machine, packages: &dyn Packages, package: &Package) -> Res
     if !marker(machine).exists() {
         return Ok(());
     }
-    if packages::state(packages, package)?.held {
+    if packages::state(packages, package)?.holds.plain {
         packages.release(package)?;
     }
     disclaim(machine);

@@ -27,14 +27,23 @@ pub struct Site {
 }
 
 /// Who holds the package at its version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Held {
     /// Nobody.
     No,
     /// This program, between its runs.
     ByUs,
     /// Somebody who must be obeyed.
-    ByAdministrator,
+    ByAdministrator(Restraint),
+}
+
+/// What keeps a package at its version, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restraint {
+    /// Completes "the package is ...".
+    pub is: String,
+    /// What ends it, as something to do.
+    pub release: String,
 }
 
 /// How the agent runs.
@@ -142,10 +151,10 @@ pub struct Blocked(pub String);
 /// [`Blocked`] when the administrator holds the package and nobody forces the upgrade (H08).
 pub fn plan(policy: &Policy, site: Site, to: Release, why: &Trigger) -> Result<Plan, Blocked> {
     let hold = match (site.held, policy.hold) {
-        (Held::ByAdministrator, _) if *why == Trigger::Forced => HoldAfter::Administrators,
-        (Held::ByAdministrator, _) => {
+        (Held::ByAdministrator(_), _) if *why == Trigger::Forced => HoldAfter::Administrators,
+        (Held::ByAdministrator(Restraint { is, release }), _) => {
             return Err(Blocked(format!(
-                "{0} is held, and not by this program: the administrator's hold wins.\n    next: release it (`apt-mark unhold {0}`), or upgrade once with `teleport-upgrade force`, which keeps the hold",
+                "{} is {is}, and not by this program: the administrator's hold wins.\n    next: {release}, or upgrade once with `teleport-upgrade force`, which keeps the hold",
                 site.package
             )));
         }
@@ -230,18 +239,19 @@ mod tests {
     #[test]
     fn h08_an_administrators_hold_wins_unless_forced_and_is_kept_then() {
         let unhealthy = Trigger::Unhealthy { since: Moment::from_unix(0) };
+        let administrators = || Held::ByAdministrator(Restraint { is: "held".into(), release: "release it".into() });
         let stories = [
             (Held::No, Hold::Between, Trigger::Critical, Some(HoldAfter::Ours)),
             (Held::No, Hold::Never, Trigger::Critical, Some(HoldAfter::Free)),
             (Held::ByUs, Hold::Between, Trigger::Critical, Some(HoldAfter::Ours)),
             (Held::ByUs, Hold::Never, Trigger::Critical, Some(HoldAfter::Free)),
-            (Held::ByAdministrator, Hold::Between, Trigger::Critical, None),
-            (Held::ByAdministrator, Hold::Never, unhealthy, None),
-            (Held::ByAdministrator, Hold::Between, Trigger::Forced, Some(HoldAfter::Administrators)),
-            (Held::ByAdministrator, Hold::Never, Trigger::Forced, Some(HoldAfter::Administrators)),
+            (administrators(), Hold::Between, Trigger::Critical, None),
+            (administrators(), Hold::Never, unhealthy, None),
+            (administrators(), Hold::Between, Trigger::Forced, Some(HoldAfter::Administrators)),
+            (administrators(), Hold::Never, Trigger::Forced, Some(HoldAfter::Administrators)),
         ];
         for (held, hold, why, expected) in stories {
-            assert_eq!(hold_after(held, hold, &why), expected, "{held:?} {hold:?} {why:?}");
+            assert_eq!(hold_after(held.clone(), hold, &why), expected, "{held:?} {hold:?} {why:?}");
         }
     }
 

@@ -83,6 +83,12 @@ pub enum Detail {
 pub enum Installer {
     /// Debian, Ubuntu and their derivatives.
     Apt,
+    /// RHEL, Fedora and their derivatives.
+    Dnf,
+    /// The same by its older name.
+    Yum,
+    /// SLES and openSUSE.
+    Zypper,
     /// Decide and say, but change nothing: images and hosts that something else updates.
     Nop,
 }

@@ -25,6 +25,12 @@ impl Release {
     pub const fn major(&self) -> u64 {
         self.0.major
     }
+
+    /// Whether it comes before a release: `16.3.0-rc.1`.
+    #[must_use]
+    pub fn is_pre_release(&self) -> bool {
+        !self.0.pre.is_empty()
+    }
 }
 
 impl FromStr for Release {

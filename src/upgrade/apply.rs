@@ -6,7 +6,7 @@ use crate::host::agent::{self, Agent, Known};
 use crate::host::hold;
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
-use crate::host::packages::{self, Act, Available, Completeness, Later, Packages, Transaction};
+use crate::host::packages::{self, Act, Available, Candidate, Completeness, Later, Packages, Transaction};
 use crate::host::record::{Ledger, Pending, Step, Upgrade};
 use crate::host::service::{self, Brought};
 use crate::host::transcript::Transcript;
@@ -111,7 +111,8 @@ pub(super) fn look(
 ) -> Result<Option<Blocked>, Error> {
     const NAMED: usize = 8;
     let wanted = packages.spelling(&plan.to);
-    let Some(candidate) = available.versions.iter().find(|candidate| candidate.version == wanted) else {
+    let is_wanted = |candidate: &&Candidate| packages.release_of(&candidate.version).as_ref() == Some(&plan.to);
+    let Some(candidate) = available.versions.iter().find(is_wanted) else {
         let mut has: Vec<&str> = available.versions.iter().take(NAMED).map(|c| c.version.as_str()).collect();
         if available.versions.len() > NAMED {
             has.push("...");
@@ -202,9 +203,12 @@ pub(super) fn unharmed(
     from: Option<&Release>,
     database: Option<&str>,
 ) -> bool {
-    let before = database.map(str::to_owned).or_else(|| from.map(|from| packages.spelling(from)));
+    let as_before = |version: &str| match database {
+        Some(before) => version == before,
+        None => from.is_some() && packages.release_of(version).as_ref() == from,
+    };
     let complete = packages::state(packages, package)
-        .is_ok_and(|state| state.completeness == Completeness::Complete && state.version == before);
+        .is_ok_and(|state| state.completeness == Completeness::Complete && state.version.as_deref().is_some_and(as_before));
     complete
         && match agent::ask(machine, None).version() {
             Some(says) => from.is_none_or(|from| says == from),
@@ -260,7 +264,7 @@ pub(super) fn confirm(
     match packages::state(packages, package) {
         Err(error) => doubts.push(error.what),
         Ok(state) => {
-            if state.version.as_deref() != Some(packages.spelling(release).as_str()) {
+            if state.version.as_deref().and_then(|version| packages.release_of(version)).as_ref() != Some(release) {
                 doubts.push(format!(
                     "the package database says {}",
                     state.version.as_deref().unwrap_or("that it is not installed")
@@ -295,7 +299,8 @@ pub(super) fn hold_again<'a>(
 ) -> Later<'a, ()> {
     let begun = match hold {
         HoldAfter::Free => return Box::new(move || hold::end(machine, packages, package)),
-        HoldAfter::Administrators => packages.hold(package, transcript),
+        HoldAfter::Administrators if packages.clears_holds() => packages.hold(package, transcript),
+        HoldAfter::Administrators => return Box::new(|| Ok(())),
         HoldAfter::Ours => hold::take(machine, packages, package, transcript),
     };
     Box::new(move || begun.and_then(|held| held()))

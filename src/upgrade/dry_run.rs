@@ -7,7 +7,7 @@ use crate::config;
 use crate::error::Error;
 use crate::host::hold::FirstHold;
 use crate::host::machine::Machine;
-use crate::host::packages::{self, Packages};
+use crate::host::packages::{self, Lists, Packages};
 use crate::host::record::{self, Record};
 use crate::rules::decide::{Decision, Wait};
 use crate::rules::facts::{Facts, Mandate};
@@ -142,9 +142,17 @@ fn after(machine: &Machine, plan: &Plan) {
 
 /// What the package manager knows without asking the repository again.
 fn knowledge(machine: &Machine, packages: &dyn Packages, plan: &Plan) {
-    let age = packages
-        .refreshed()
-        .map_or_else(|| "never refreshed".to_owned(), |at| format!("last refreshed {} ago", span(machine.now().since(at))));
+    let age = match packages.lists() {
+        Lists::LeaveTraces => {
+            machine.log.info(format!(
+                "what the repository has is not looked at: even a question leaves traces of {}; `run` looks.",
+                packages.name()
+            ));
+            return;
+        }
+        Lists::Refreshed(Some(at)) => format!("last refreshed {} ago", span(machine.now().since(at))),
+        Lists::Refreshed(None) => "never refreshed".to_owned(),
+    };
     let available = packages.available(&plan.package).and_then(|answer| answer());
     match available.and_then(|available| apply::look(packages, &available, plan, Mandate::Policy)) {
         Err(error) => machine.log.warning(format!("as of the package lists ({age}; `run` refreshes them first): {error}")),

@@ -85,8 +85,9 @@ impl Left<'_> {
         if let Some(ended) = self.as_it_is(ledger) {
             return ended;
         }
-        let wanted = [Some(self.packages.spelling(&self.plan.to)), self.plan.database.clone()];
-        if state.completeness == Completeness::Complete && !wanted.contains(&state.version) {
+        let release = state.version.as_deref().and_then(|version| self.packages.release_of(version));
+        let known = release.as_ref() == Some(&self.plan.to) || state.version == self.plan.database;
+        if state.completeness == Completeness::Complete && !known {
             self.machine.log.warning(format!(
                 "{} is on {} by now: somebody else settled it.",
                 self.plan.package,

@@ -74,7 +74,7 @@ pub fn release(machine: &Machine, directory: &Path, package: Option<Package>) ->
 }
 
 fn let_go(machine: &Machine, packages: &dyn Packages, package: &Package) -> Result<(), Error> {
-    if packages::state(packages, package)?.held {
+    if packages::state(packages, package)?.holds.plain {
         packages.release(package)?;
         machine.log.info(format!("{package} is no longer held."));
     }

@@ -49,7 +49,7 @@ pub(super) fn survey(
     let (package, state) = find_package(packages, policy.package.as_ref())?;
     foreign_binary(machine, packages, &package)?;
     if let (Some(says), Some(database)) = (&facts.installed, &state.version)
-        && packages.spelling(says) != *database
+        && packages.release_of(database).as_ref() != Some(says)
     {
         machine.log.warning(format!("the agent's binary says {says}, the package database says {package} {database}."));
     }
@@ -58,7 +58,7 @@ pub(super) fn survey(
         Completeness::Stopped(at) => Some(at.clone()),
     };
     Ok(Site {
-        held: hold::holder(machine, &package, &state, first_hold),
+        held: hold::holder(machine, packages, &package, &state, first_hold),
         database: state.version,
         service: service::look(machine)?,
         from: facts.installed.clone(),

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
 source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
-suites=(apt repositories trust systemd package package_systemd)
+suites=(apt repositories trust systemd package package_systemd dnf zypper dnf_systemd zypper_systemd)
 results=$1
 pattern=${2:-}
 

@@ -36,12 +36,12 @@ agent_before_us() {
     running_agent "$@"
     host_with_updater
 }
-# build ARGUMENT...: deb/build of the tree that this host is a copy of, with its person's cargo, without network.
+# build ARGUMENT...: deb/build of this very tree, with its person's cargo, without network.
 build() {
     local home
     home=$(cat /run/lab/home)
     env PATH="$home/.cargo/bin:$PATH" CARGO_HOME="$home/.cargo" RUSTUP_HOME="$home/.rustup" CARGO_NET_OFFLINE=true \
-        "$(cat /run/lab/here)/../../deb/build" "$@"
+        CARGO_TARGET_DIR=/tmp/target /run/lab/tree/deb/build "$@"
 }
 # rebuilt VERSION: our package under that version, as a file.
 rebuilt() {

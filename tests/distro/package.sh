@@ -9,7 +9,7 @@ lint() { lintian --allow-root --fail-on error,warning "$1" || failed "lintian fi
 
 two_builds_give_the_same_bytes() {
     local again
-    again=$(umask 077 && cd /tmp && TZ=Asia/Seoul CARGO_TARGET_DIR=/tmp/target build --arch "$(dpkg --print-architecture)" --out /tmp/again)
+    again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build --arch "$(dpkg --print-architecture)" --out /tmp/again)
     cmp "$again" "$PACKAGE" || failed 'the packages differ'
 }
 
@@ -141,4 +141,4 @@ the_documented_crontab_line_runs_and_is_silent_while_there_is_nothing_to_say() {
     grep -qF '[i] upgraded from 16.1.7 to 16.2.0.' /run/lab/cron || failed "it said: $(cat /run/lab/cron)"
 }
 man_line() { mandoc -T ascii -O width=200 <(zcat /usr/share/man/man8/teleport-upgrade.8.gz) | col -bx | sed -n 's/^ *\(\*\/30 \* .*\)/\1/p' | grep .; }
-readme_line() { sed -n '/^\*\/30 \* /p' "$(cat /run/lab/here)/../../README.md"; }
+readme_line() { sed -n '/^\*\/30 \* /p' /run/lab/tree/README.md; }

@@ -222,11 +222,12 @@ h02_a_damaged_program_of_the_offered_version_is_installed_again() {
 h01_a_transaction_that_was_killed_halfway_is_finished() {
     kill_an_upgrade_in_its_script
     [[ $(installed teleport-ent) == '16.1.7 16.2.0' ]] || failed "the lab failed to leave two versions behind: $(installed teleport-ent)"
-    offer 16.2.0
+    offer 16.2.1
     window open
     upgrade run
     expect_exit 0
-    expect_version 16.2.0
+    expect_said 'teleport-ent is recorded at 16.1.7-1 and 16.2.0-1 at once: finishing that first.'
+    expect_version 16.2.1
     rpm -V --noconfig teleport-ent || failed "the package is not whole"
 }
 

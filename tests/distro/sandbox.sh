@@ -70,7 +70,8 @@ furnish_lab() {
     mkdir -p "$VIEW/lab/tests" "$VIEW/lab/upper" "$VIEW/lab/bin"
     mount --bind -o ro "$HERE/.." "$VIEW/lab/tests"
     mount --bind -o ro "$VIEW/upper" "$VIEW/lab/upper"
-    printf '%s\n' "$HERE" >"$VIEW/lab/here"
+    mkdir "$VIEW/lab/tree"
+    mount --bind -o ro "$HERE/../.." "$VIEW/lab/tree"
     getent passwd "$LAB_OWNER" | cut -d: -f6 >"$VIEW/lab/home"
     if [[ -n ${LAB_BINARY:-} ]]; then cp "$LAB_BINARY" "$VIEW/lab/bin/teleport-upgrade"; fi
     if [[ -n ${LAB_PACKAGE:-} ]]; then cp "$LAB_PACKAGE" "$VIEW/lab/teleport-ent-updater.deb"; fi

@@ -126,7 +126,7 @@ fn a_package_that_fails_while_the_old_version_is_intact_is_remembered_and_the_ho
         said,
         "apt-get install teleport-ent=16.2.0 failed: a script of the package failed
     | dpkg: error processing archive: new teleport-ent package pre-installation script subprocess returned error exit status 1
-    next: read the lines above; `dpkg --configure` with the package's name repeats the script"
+    next: read the lines above; installing the package again repeats the script"
     );
     assert_eq!(host.known("installed"), "hold ok installed 16.1.7\n");
     assert_eq!(host.recorded("/pending"), "null");
@@ -247,7 +247,7 @@ fn an_installation_that_says_it_failed_but_is_in_place_and_complete_goes_on() {
     );
     let ran = host.run();
     assert_eq!(ran.did(), (0, super::UPGRADE.to_vec()));
-    let said = "[!] apt-get install teleport-ent=16.2.0 failed: dpkg would not have the package\n    but teleport-ent 16.2.0 is in place and complete; going on.\n";
+    let said = "[!] apt-get install teleport-ent=16.2.0 failed: the package manager would not have the package\n    but teleport-ent 16.2.0 is in place and complete; going on.\n";
     assert!(ran.said.contains(said), "{}", ran.said);
     assert_eq!(host.verdicts(), ["upgraded 0 x1"]);
 }

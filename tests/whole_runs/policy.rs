@@ -137,7 +137,7 @@ fn a_host_without_a_package_manager_we_know_is_never_silently_nop() {
     assert_eq!(
         ran.own_words()[3..],
         [
-            "[!] this host has no package manager that this program can drive (looked for apt-get and dpkg-query)",
+            "[!] this host has no package manager that this program can drive (looked for apt-get with dpkg-query, and for dnf, yum or zypper with rpm)",
             "    next: write `nop` into the file `installer` if something else installs the agent here",
         ]
     );

@@ -7,15 +7,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::error::{Class, Error};
+use crate::error::Error;
 use crate::host::command::{Answer, Argv, ask, query};
 use crate::host::machine::Machine;
-use crate::host::packages::apt_reply::{self, Planned, Trouble};
+use crate::host::packages::apt_reply::{self, Planned};
 use crate::host::packages::apt_source::{self, Source};
 use crate::host::packages::patience::{Patience, Tried, described, holder};
-use crate::host::packages::{Act, Available, Later, Packages, Reach, State, Transaction};
+use crate::host::packages::trouble::{Trouble, explained};
+use crate::host::packages::{Act, Available, Later, Lists, Moved, Packages, Reach, State, Transaction};
 use crate::host::transcript::{Ended, Transcript, change};
 use crate::rules::moment::Moment;
+use crate::rules::plan::Restraint;
 use crate::rules::policy::{Package, Repo};
 use crate::rules::release::Release;
 
@@ -180,24 +182,13 @@ impl<'m> Apt<'m> {
             .into_iter()
             .partition(|planned| matches!(planned, Planned::Install { package, .. } if needed.contains(package)));
         let say = |planned: &[&Planned]| -> Vec<String> { planned.iter().map(|p| p.to_string()).collect() };
-        if !foreign.is_empty() {
-            return Err(Error::new(
-                Class::Repository,
-                format!(
-                    "installing {package}={version} would also change packages that are not ours to change: {}",
-                    say(&foreign).join("; ")
-                ),
-                format!("look at it and decide: apt-get install --allow-downgrades {package}={version}"),
-            ));
-        }
-        if !planned.iter().any(ours) {
-            return Err(Error::new(
-                Class::Repository,
-                format!("apt would do nothing to bring {package} to {version}"),
-                format!("apt-get install -s {package}={version}"),
-            ));
-        }
-        Ok(Transaction { package: package.clone(), version: version.to_owned(), reach, along: say(&along) })
+        let moved = Moved { ours: planned.iter().filter(|p| ours(p)).count(), along: say(&along), foreign: say(&foreign) };
+        let word = format!("{package}={version}");
+        moved.checked(
+            Transaction { package: package.clone(), version: version.to_owned(), reach, along: Vec::new() },
+            &word,
+            &format!("apt-get install --allow-downgrades {word}"),
+        )
     }
 
     fn simulation(&self, reach: Reach, word: &str) -> Result<Answer, Error> {
@@ -239,10 +230,19 @@ impl Packages for Apt<'_> {
         }
     }
 
-    fn refreshed(&self) -> Option<Moment> {
+    fn lists(&self) -> Lists {
         let places = ["/var/lib/apt/lists", "/var/lib/apt/lists/partial"];
         let times = places.iter().filter_map(|place| Some(self.machine.path(place).metadata().ok()?.mtime()));
-        times.max().map(Moment::from_unix)
+        Lists::Refreshed(times.max().map(Moment::from_unix))
+    }
+
+    fn restraint(&self, package: &Package) -> Restraint {
+        Restraint { is: "held".into(), release: format!("release it (`apt-mark unhold {package}`)") }
+    }
+
+    /// dpkg forgets a hold when it installs.
+    fn clears_holds(&self) -> bool {
+        true
     }
 
     fn would(&self, act: Act, package: &Package, release: &Release) -> Vec<String> {
@@ -406,17 +406,6 @@ impl Packages for Apt<'_> {
     fn at_work(&self) -> Option<String> {
         holder(self.machine, &LOCKS)
     }
-}
-
-/// The error for a failed call: its own words, what they mean, and what to do.
-fn explained(what: &str, trouble: Option<Trouble>, ending: &str, lines: Vec<String>) -> Error {
-    match trouble {
-        Some(trouble) => Error::new(trouble.class(), format!("{what}: {}", trouble.words()), trouble.next()),
-        None => {
-            Error::new(Class::Repository, format!("{what} ({ending})"), "read the lines above and repeat the command by hand")
-        }
-    }
-    .with_tool_lines(lines)
 }
 
 impl std::fmt::Display for Planned {

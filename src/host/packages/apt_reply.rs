@@ -1,7 +1,7 @@
 //! What apt and dpkg write, read: pure, bounded, and tested on recorded output of real tools in `tests/captured/`.
 
-use crate::error::Class;
-use crate::host::packages::{Candidate, Completeness, State};
+use crate::host::packages::trouble::Trouble;
+use crate::host::packages::{Candidate, Completeness, Holds, State};
 
 /// What `dpkg-query -W -f` is asked for; [`state`] reads the answer. See dpkg-query(1), "Package fields".
 pub(super) const STATE_FORMAT: &str = "${Package} ${db:Status-Want} ${db:Status-Eflag} ${db:Status-Status} ${Version}\\n";
@@ -16,10 +16,10 @@ pub(super) fn state(text: &str, package: &str) -> State {
         there.then(|| State {
             version: Some(version.to_owned()),
             completeness: if whole { Completeness::Complete } else { Completeness::Stopped(status.to_owned()) },
-            held: want == "hold",
+            holds: Holds { plain: want == "hold", other: None },
         })
     });
-    installed.unwrap_or(State { version: None, completeness: Completeness::Complete, held: false })
+    installed.unwrap_or(State::absent())
 }
 
 /// Reads a package's `md5sums` (deb-md5sums(5): sum, two spaces, path without the leading slash): its programs and their sums.
@@ -132,37 +132,6 @@ pub(super) fn kept_conffiles(text: &str) -> Vec<&str> {
     kept
 }
 
-/// What kind of trouble apt or dpkg wrote about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// Another process holds a lock.
-    Locked,
-    /// An earlier dpkg run was cut off.
-    Interrupted,
-    /// No room, or no writing.
-    Disk,
-    /// The signing key is missing, wrong or expired, or nothing is signed.
-    Key,
-    /// The repository's metadata is older than it says it may be.
-    ExpiredMetadata,
-    /// The metadata is from the future: the clock is behind.
-    Clock,
-    /// No way to the repository.
-    Network,
-    /// The repository answered, but does not have what it says it has.
-    Incomplete,
-    /// The repository's certificate is not trusted.
-    Certificate,
-    /// The wanted version is not known.
-    NoSuchVersion,
-    /// A dependency cannot be met.
-    Dependencies,
-    /// A script of a package failed.
-    Script,
-    /// dpkg would not have the package.
-    Refused,
-}
-
 /// Texts of apt 2.0 to 3.0 and dpkg 1.19 to 1.22 and what they mean, most telling first.
 const TEXTS: [(&str, Trouble); 39] = [
     // What a script of a package wrote may contain any of the others' words, but not by accident those of a full disk.
@@ -212,66 +181,6 @@ pub(super) fn trouble(text: &str) -> Option<Trouble> {
     TEXTS.iter().find(|(words, _)| text.contains(words)).map(|(_, trouble)| *trouble)
 }
 
-impl Trouble {
-    /// The kind of error that it is.
-    pub(super) const fn class(self) -> Class {
-        match self {
-            Self::Locked => Class::Busy,
-            Self::Disk => Class::Disk,
-            Self::Network => Class::Network,
-            Self::Clock => Class::Clock,
-            Self::Key
-            | Self::ExpiredMetadata
-            | Self::Incomplete
-            | Self::Certificate
-            | Self::NoSuchVersion
-            | Self::Interrupted
-            | Self::Dependencies => Class::Repository,
-            Self::Script | Self::Refused => Class::Package,
-        }
-    }
-
-    /// In words that follow "because".
-    pub(super) const fn words(self) -> &'static str {
-        match self {
-            Self::Locked => "another package manager holds the lock",
-            Self::Interrupted => "an earlier dpkg run was cut off",
-            Self::Disk => "the disk is full or read-only",
-            Self::Key => "the repository key is missing, wrong or expired, or the repository is not signed",
-            Self::ExpiredMetadata => "the repository's metadata has expired",
-            Self::Clock => "the repository's metadata is from the future: this host's clock is behind",
-            Self::Network => "the repository cannot be reached",
-            Self::Incomplete => "the repository does not have what it says it has",
-            Self::Certificate => "the repository's certificate is not trusted",
-            Self::NoSuchVersion => "the repository does not have that version",
-            Self::Dependencies => "something that the package depends on cannot be installed",
-            Self::Script => "a script of the package failed",
-            Self::Refused => "dpkg would not have the package",
-        }
-    }
-
-    /// What the operator does about it.
-    pub(super) const fn next(self) -> &'static str {
-        match self {
-            Self::Locked => "wait for the other package manager to end",
-            Self::Interrupted => "dpkg --configure -a",
-            Self::Disk => "df -h / /var /usr; df -i / /var /usr",
-            Self::Key => {
-                "compare the key with the one that Teleport publishes and install it; this program never imports keys: https://goteleport.com/docs/installation/"
-            }
-            Self::ExpiredMetadata => "ask whoever runs the repository or mirror to refresh it; check the clock: date -u",
-            Self::Clock => "set the clock: timedatectl set-ntp true",
-            Self::Network => "check the way to the repository and its proxy; the next run tries again",
-            Self::Incomplete => "the repository may be in the middle of a refresh: try again later, or ask whoever runs it",
-            Self::Certificate => "install the repository's certificate authority on this host, or check for a proxy in between",
-            Self::NoSuchVersion => "apt-cache policy shows what the repository has",
-            Self::Dependencies => "apt-get install -s with the same version shows what is missing",
-            Self::Refused => "read the lines above: they name what is wrong with the package or in its way",
-            Self::Script => "read the lines above; `dpkg --configure` with the package's name repeats the script",
-        }
-    }
-}
-
 /// The pid in `It is held by process 1234 (apt-get)` or `... with pid 1234`.
 pub(super) fn holder(text: &str) -> Option<u32> {
     ["held by process ", "with pid ", "another process with PID "].iter().find_map(|words| {
@@ -295,8 +204,11 @@ mod tests {
     #[test]
     fn the_state_of_a_package_is_read_by_its_name_out_of_several() {
         let held = state(captured!("dpkg-query-held"), "teleport-ent");
-        assert_eq!((held.version.as_deref(), held.held, held.completeness), (Some("16.1.7"), true, Completeness::Complete));
-        assert!(!state(captured!("dpkg-query-installed"), "teleport-ent").held);
+        assert_eq!(
+            (held.version.as_deref(), held.holds.plain, held.completeness),
+            (Some("16.1.7"), true, Completeness::Complete)
+        );
+        assert!(!state(captured!("dpkg-query-installed"), "teleport-ent").holds.plain);
         let stopped = state(captured!("dpkg-query-half-configured"), "teleport-ent");
         assert_eq!(stopped.version.as_deref(), Some("16.2.0"));
         assert_eq!(stopped.completeness, Completeness::Stopped("half-configured".into()));

@@ -1,4 +1,4 @@
-//! Package managers behind one trait. A new one is a file beside `apt.rs`, a variant of `Installer`, and a line in [`choose`].
+//! Package managers behind one trait. A new one is a file beside `apt.rs`, a variant of `Installer`, and two lines in `choice`.
 //!
 //! Exit codes of package managers are not verdicts (V9). Every method that changes something only says whether the manager could
 //! be made to try; what came of it is asked of [`Packages::state`], [`Packages::damage`] and the agent's binary.
@@ -6,16 +6,27 @@
 mod apt;
 mod apt_reply;
 mod apt_source;
+mod choice;
+mod dnf;
+mod dnf_reply;
+mod exclude;
+mod glob;
 mod patience;
+mod rpm;
+mod rpm_reply;
+mod trouble;
+mod zypper;
+mod zypper_locks;
+mod zypper_reply;
 
 use std::path::Path;
 
 use crate::error::{Class, Error};
-use crate::host::command::exists;
-use crate::host::machine::Machine;
+pub use crate::host::packages::choice::choose;
 use crate::host::transcript::Transcript;
 use crate::rules::moment::Moment;
-use crate::rules::policy::{Installer, Package, Repo};
+use crate::rules::plan::Restraint;
+use crate::rules::policy::Package;
 use crate::rules::release::Release;
 
 /// What the package database says about a package.
@@ -25,8 +36,25 @@ pub struct State {
     pub version: Option<String>,
     /// Whether every step of its installation is done; else the database's word for where it stopped.
     pub completeness: Completeness,
-    /// Whether somebody holds it at its version.
-    pub held: bool,
+    /// What keeps it at its version.
+    pub holds: Holds,
+}
+
+impl State {
+    /// Of a package that is not there.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self { version: None, completeness: Completeness::Complete, holds: Holds::default() }
+    }
+}
+
+/// What keeps a package at its version against the package manager.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// A hold as this program sets it: on this very package, and on nothing else. Whose it is cannot be seen in it.
+    pub plain: bool,
+    /// Another one, which only an administrator can have set.
+    pub other: Option<Restraint>,
 }
 
 /// How far a package's installation got.
@@ -78,6 +106,41 @@ pub enum Reach {
     Every,
 }
 
+/// What a change was simulated to move, in words but for our own package.
+pub(super) struct Moved {
+    pub(super) ours: usize,
+    /// What our package depends on.
+    pub(super) along: Vec<String>,
+    pub(super) foreign: Vec<String>,
+}
+
+impl Moved {
+    /// Refuses what moves anything but the package and, where they must come along, what it depends on (H20); `by_hand` is for a person who
+    /// wants to look at it.
+    pub(super) fn checked(self, transaction: Transaction, word: &str, by_hand: &str) -> Result<Transaction, Error> {
+        let refused = |what: String| Err(Error::new(Class::Repository, what, format!("look at it and decide: {by_hand}")));
+        if !self.foreign.is_empty() {
+            return refused(format!(
+                "installing {word} would also change packages that are not ours to change: {}",
+                self.foreign.join("; ")
+            ));
+        }
+        if self.ours == 0 {
+            return refused(format!("nothing would be done to install {word}"));
+        }
+        Ok(Transaction { along: self.along, ..transaction })
+    }
+}
+
+/// What can be said of the repository without asking it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lists {
+    /// What this host knew when it last asked, if that can be told when.
+    Refreshed(Option<Moment>),
+    /// Nothing: the manager would write caches and logs even to answer a question.
+    LeaveTraces,
+}
+
 /// One thing that a manager does, for saying beforehand what would be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
@@ -112,8 +175,14 @@ pub trait Packages {
     /// Where packages come from, in words.
     fn repository(&self) -> String;
 
-    /// When this host last asked any repository what it has, if that can be told.
-    fn refreshed(&self) -> Option<Moment>;
+    /// What is known of the repository on this host.
+    fn lists(&self) -> Lists;
+
+    /// A plain hold on the package, in words.
+    fn restraint(&self, package: &Package) -> Restraint;
+
+    /// Whether installing a package ends its hold.
+    fn clears_holds(&self) -> bool;
 
     /// The commands of one act, as a person would type them.
     fn would(&self, act: Act, package: &Package, release: &Release) -> Vec<String>;
@@ -189,29 +258,7 @@ pub trait Packages {
 /// # Errors
 /// When the database cannot be asked.
 pub fn state(packages: &dyn Packages, package: &Package) -> Result<State, Error> {
-    let absent = State { version: None, completeness: Completeness::Complete, held: false };
-    Ok(packages.states(std::slice::from_ref(package))?.pop().unwrap_or(absent))
-}
-
-/// The manager that the operator named, or the one that this host has; `None` when the operator wants nothing moved (`nop`).
-///
-/// # Errors
-/// [`Class::Config`] when there is none: never silently `nop`.
-pub fn choose<'m>(
-    machine: &'m Machine,
-    installer: Option<Installer>,
-    repo: Option<&Repo>,
-) -> Result<Option<Box<dyn Packages + 'm>>, Error> {
-    match installer {
-        Some(Installer::Nop) => Ok(None),
-        Some(Installer::Apt) => Ok(Some(Box::new(apt::Apt::new(machine, repo)?))),
-        None if exists(machine, "apt-get") && exists(machine, "dpkg-query") => Ok(Some(Box::new(apt::Apt::new(machine, repo)?))),
-        None => Err(Error::new(
-            Class::Config,
-            "this host has no package manager that this program can drive (looked for apt-get and dpkg-query)",
-            "write `nop` into the file `installer` if something else installs the agent here",
-        )),
-    }
+    Ok(packages.states(std::slice::from_ref(package))?.pop().unwrap_or_else(State::absent))
 }
 
 /// The agent's package: the configured one, or the installed one of the known ones.

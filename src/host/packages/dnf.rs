@@ -1,0 +1,447 @@
+//! RHEL, Rocky, Alma, Oracle, Amazon Linux and Fedora, through dnf 4 or 5; `yum` is another name of it there (V22). What each option is for
+//! stands beside it; what the tools were seen to do is V9, V10, V15 and V18 to V22 of the project's notes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Class, Error};
+use crate::host::command::{Answer, Argv, query};
+use crate::host::durable;
+use crate::host::machine::Machine;
+use crate::host::packages::patience::{Patience, Tried, described};
+use crate::host::packages::rpm::{self, QUESTION, Source, text};
+use crate::host::packages::trouble::{Trouble, explained};
+use crate::host::packages::{Act, Available, Later, Lists, Packages, Reach, State, Transaction};
+use crate::host::packages::{Holds, dnf_reply, exclude, glob, rpm_reply};
+use crate::host::transcript::{Ended, Transcript, change};
+use crate::rules::plan::Restraint;
+use crate::rules::policy::{Package, Repo};
+use crate::rules::release::Release;
+
+/// Where repositories are configured (dnf.conf(5), `reposdir`).
+const REPOSITORIES: [&str; 3] = ["/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d"];
+/// Where excludes for every repository are.
+const MAIN: [&str; 3] = ["/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/yum/yum.conf"];
+/// What the versionlock plugin of dnf 4 keeps, a pattern a line, and that of dnf5, in TOML.
+const VERSION_LOCKS: [&str; 3] =
+    ["/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list", "/etc/dnf/versionlock.toml"];
+/// Whose process id dnf 4 keeps while it works, beside rpm's own lock.
+const PID_FILES: [&str; 3] =
+    ["/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid", "/var/lib/dnf/rpmdb_lock.pid"];
+/// The keys that rpm trusts, for repository metadata: dnf keeps a key ring of its own for that, and fills it from `gpgkey=` without a question.
+const KEYS: &str = "/var/lib/teleport-upgrade/private/keys.asc";
+
+/// A dozen repositories that have not been asked for a while.
+const EVERY_REPOSITORY: Duration = Duration::from_secs(600);
+
+/// The command lines of 4 and 5 differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Generation {
+    Four,
+    Five,
+}
+
+/// dnf on one machine, restricted to one repository where there is one.
+pub(super) struct Dnf<'m> {
+    machine: &'m Machine,
+    /// `dnf` or `yum`, as the operator calls it.
+    name: &'static str,
+    program: &'static str,
+    generation: Generation,
+    source: Source,
+    patience: Patience,
+}
+
+impl<'m> Dnf<'m> {
+    pub(super) fn new(machine: &'m Machine, name: &'static str, repo: Option<&Repo>) -> Result<Self, Error> {
+        let program = [name, "dnf", "yum"].into_iter().find(|program| machine.program(program).is_some()).unwrap_or("dnf");
+        let generation = generation(machine, program)?;
+        let source = Source::find(machine, &REPOSITORIES, repo)?;
+        Ok(Self { machine, name, program, generation, source, patience: Patience::default() })
+    }
+
+    /// Options for every call: which repository, and that nobody's lock is waited for here (V15).
+    fn scope(&self, reach: Reach) -> Vec<String> {
+        let mut options: Vec<String> = Vec::new();
+        if self.generation == Generation::Four {
+            options.push("--setopt=exit_on_lock=1".into());
+        }
+        // `-y` says yes to any key that `gpgkey=` leads to (V18): here it leads to those that rpm trusts already.
+        let keys = format!("gpgkey=file://{}", self.machine.path(KEYS).display());
+        let Source::Repository { id, .. } = &self.source else {
+            options.push(format!("--setopt=*.{keys}"));
+            return options;
+        };
+        match reach {
+            Reach::Own => options.extend(["--disablerepo=*".into(), format!("--setopt={id}.{keys}")]),
+            Reach::Every => options.push(format!("--setopt=*.{keys}")),
+        }
+        // Whatever an administrator allows for others, a refresh of this one that fails has failed.
+        options.extend([format!("--enablerepo={id}"), format!("--setopt={id}.skip_if_unavailable=0")]);
+        options
+    }
+
+    /// Options that lead past our own hold, and past an administrator's where that one was decided to be passed.
+    fn past_holds(&self, package: &Package) -> Vec<String> {
+        let (locked, everywhere) = (self.version_lock(package).is_some(), self.main_exclude(package).is_some());
+        let which = match &self.source {
+            _ if everywhere => "all",
+            Source::Repository { id, .. } => id,
+            Source::Every => "",
+        };
+        let mut options = Vec::new();
+        match self.generation {
+            _ if which.is_empty() => {}
+            Generation::Four => options.push(format!("--disableexcludes={which}")),
+            Generation::Five if everywhere => options.push("--setopt=disable_excludes=*".into()),
+            Generation::Five => options.push(format!("--setopt=disable_excludes={which}")),
+        }
+        if locked {
+            options.push("--disableplugin=versionlock".into());
+        }
+        options
+    }
+
+    fn refreshing(&self) -> Argv {
+        Argv::new(self.program, ["-y"]).and_all(self.scope(Reach::Own)).and(&["--refresh", "makecache"])
+    }
+
+    fn looking(&self, package: &Package) -> Argv {
+        Argv::new(self.program, ["-q", "-C"]).and_all(self.scope(Reach::Own)).and_all(self.past_holds(package)).and(&[
+            "repoquery",
+            "--available",
+            "--qf",
+            dnf_reply::CANDIDATE_FORMAT,
+            package.as_str(),
+        ])
+    }
+
+    /// One call downloads and installs: dnf fetches and verifies everything before rpm starts.
+    fn installing(&self, how: &[&str], reach: Reach, package: &Package, version: &str, installed: Option<&str>) -> Argv {
+        // The same version is put in place again only when it is asked for by this name (H02).
+        let again = installed
+            .is_some_and(|installed| installed == version || installed.rsplit_once('-').is_some_and(|(v, _)| v == version));
+        let verb = if again { "reinstall" } else { "install" };
+        Argv::new(self.program, how.iter().copied()).and_all(self.scope(reach)).and_all(self.past_holds(package)).and(&[
+            "--setopt=install_weak_deps=0",
+            verb,
+            &format!("{package}-{version}"),
+        ])
+    }
+
+    /// As rpm spells it; a pre-release has two ways, and only the repository knows which.
+    fn spelled(&self, package: &Package, release: &Release) -> Result<String, Error> {
+        if !release.is_pre_release() {
+            return Ok(self.spelling(release));
+        }
+        let answer = query(self.machine, &self.looking(package), QUESTION)?;
+        let candidates = dnf_reply::candidates(&answer.stdout, package.as_str());
+        let found = candidates.into_iter().find(|candidate| rpm_reply::release_of(&candidate.version).as_ref() == Some(release));
+        Ok(found.map_or_else(|| self.spelling(release), |candidate| candidate.version))
+    }
+
+    fn locked(&self, success: bool, output: &str) -> Option<Option<String>> {
+        (!success && rpm_reply::trouble(output) == Some(Trouble::Locked))
+            .then(|| rpm_reply::holder(output).map(|pid| described(self.machine, pid)).or_else(|| self.at_work()))
+    }
+
+    /// Lets dnf work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
+    fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
+        self.patience.wait(self.machine, || {
+            let ended = change(self.machine, transcript, argv)?;
+            Ok(self.locked(ended.success, &ended.output).map_or(Tried::Ran(ended), Tried::Locked))
+        })
+    }
+
+    /// Asks dnf; even a question needs its lock.
+    fn patient_query(&self, argv: &Argv) -> Result<Answer, Error> {
+        self.patience.wait(self.machine, || {
+            let answer = query(self.machine, argv, QUESTION)?;
+            let said = format!("{}\n{}", answer.stdout, answer.stderr);
+            Ok(self.locked(answer.success, &said).map_or(Tried::Ran(answer), Tried::Locked))
+        })
+    }
+
+    /// The keys that rpm trusts, in a file.
+    fn lay_out_keys(&self) -> Result<(), Error> {
+        let answer = query(self.machine, &Argv::new("rpm", ["-q", "gpg-pubkey", "--qf", "%{DESCRIPTION}\\n"]), QUESTION)?;
+        let keys = if answer.success { answer.stdout } else { String::new() };
+        let path = self.machine.path(KEYS);
+        durable::write(&path, keys.as_bytes()).map_err(|error| {
+            Error::new(Class::Disk, format!("{} cannot be written: {error}", path.display()), "df -h /var; df -i /var")
+        })
+    }
+
+    // --- holds ---
+
+    /// What of an administrator's keeps the package at its version, besides a plain word.
+    fn others_hold(&self, package: &Package) -> Option<Restraint> {
+        let in_section = match &self.source {
+            Source::Repository { id, file } => {
+                text(file).and_then(|text| concerning(&text, id, package)).map(|word| (word, file.clone()))
+            }
+            Source::Every => None,
+        };
+        let excluded = in_section.or_else(|| self.main_exclude(package)).map(|(word, file)| Restraint {
+            is: format!("excluded (`{word}` in {})", file.display()),
+            release: "take that word from the exclude line there".into(),
+        });
+        excluded.or_else(|| {
+            self.version_lock(package).map(|file| Restraint {
+                is: format!("locked in {}", file.display()),
+                release: format!("release it (`{} versionlock delete {package}`)", self.name),
+            })
+        })
+    }
+
+    fn main_exclude(&self, package: &Package) -> Option<(String, PathBuf)> {
+        MAIN.iter().find_map(|file| {
+            let file = self.machine.path(file);
+            let text = text(&file)?;
+            let word = exclude::words(&text, "main").into_iter().find(|word| glob::concerns(word, package.as_str()))?;
+            Some((word.to_owned(), file))
+        })
+    }
+
+    fn version_lock(&self, package: &Package) -> Option<PathBuf> {
+        let named = format!("name = \"{package}\"");
+        let locks = |line: &str| {
+            let pattern = line.trim().trim_start_matches('!');
+            !pattern.starts_with('#') && (line.trim() == named || glob::concerns(pattern, package.as_str()))
+        };
+        VERSION_LOCKS
+            .iter()
+            .map(|file| self.machine.path(file))
+            .find(|file| text(file).is_some_and(|text| text.lines().any(locks)))
+    }
+
+    /// The file of the repository, following links: it is replaced, not they.
+    fn file(&self) -> Result<(&str, PathBuf), Error> {
+        match &self.source {
+            Source::Repository { id, file } => Ok((id, file.canonicalize().unwrap_or_else(|_| file.clone()))),
+            Source::Every => Err(Error::new(
+                Class::Config,
+                "the agent's package cannot be held: no repository is known to be its own",
+                "write the repository's id into the file `repo`, or `no` into the file `lock`",
+            )),
+        }
+    }
+
+    fn edit(&self, change: impl Fn(&str, &str) -> Option<String>) -> Result<(), Error> {
+        let (id, file) = self.file()?;
+        let unwritten = |error: &dyn std::fmt::Display| {
+            Error::new(Class::Disk, format!("{} cannot be changed: {error}", file.display()), format!("ls -l {}", file.display()))
+        };
+        let before = std::fs::read_to_string(&file).map_err(|error| unwritten(&error))?;
+        let after = change(&before, id).ok_or_else(|| unwritten(&format!("it has no section [{id}]")))?;
+        if after == before { Ok(()) } else { durable::write(&file, after.as_bytes()).map_err(|error| unwritten(&error)) }
+    }
+}
+
+/// The first word of the section's excludes that concerns the package and is not its very name.
+fn concerning(text: &str, section: &str, package: &Package) -> Option<String> {
+    let mut words = exclude::words(text, section).into_iter();
+    words.find(|word| *word != package.as_str() && glob::concerns(word, package.as_str())).map(str::to_owned)
+}
+
+/// By the program that the name leads to, or else by what it says (V22).
+fn generation(machine: &Machine, program: &str) -> Result<Generation, Error> {
+    let path = machine.program(program).and_then(|path| path.canonicalize().ok());
+    match path.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()) {
+        Some("dnf5") => return Ok(Generation::Five),
+        Some("dnf-3" | "dnf-4") => return Ok(Generation::Four),
+        _ => {}
+    }
+    let answer = query(machine, &Argv::new(program, ["--version"]), QUESTION)?;
+    let first = answer.stdout.lines().next().unwrap_or_default();
+    match first.split(|c: char| !c.is_ascii_digit()).find(|number| !number.is_empty()) {
+        Some("5") => Ok(Generation::Five),
+        Some("4") => Ok(Generation::Four),
+        _ => Err(Error::new(
+            Class::Config,
+            format!("this program drives dnf 4 and 5; `{program} --version` says {}", crate::error::quoted(first.as_bytes())),
+            "upgrade the agent by hand on this host, and write `nop` into the file `installer`",
+        )),
+    }
+}
+
+impl Packages for Dnf<'_> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn spelling(&self, release: &Release) -> String {
+        release.to_string().replacen('-', "~", 1)
+    }
+
+    fn release_of(&self, spelled: &str) -> Option<Release> {
+        rpm_reply::release_of(spelled)
+    }
+
+    fn words(&self, package: &Package, release: &Release) -> String {
+        format!("{package}-{release}")
+    }
+
+    fn by_hand(&self, package: &Package, release: &Release) -> String {
+        let past = self.past_holds(package).join(" ");
+        format!("{} install {past} {package}-{}", self.name, self.spelling(release))
+    }
+
+    fn repository(&self) -> String {
+        match &self.source {
+            Source::Repository { id, file } => format!("the repository {id} ({})", file.display()),
+            Source::Every => format!("every repository that {} has", self.name),
+        }
+    }
+
+    fn lists(&self) -> Lists {
+        Lists::LeaveTraces
+    }
+
+    fn restraint(&self, package: &Package) -> Restraint {
+        let file = self.file().map_or_else(|_| "its repository".to_owned(), |(_, file)| file.display().to_string());
+        Restraint { is: format!("excluded in {file}"), release: format!("take the word {package} from the exclude line there") }
+    }
+
+    fn clears_holds(&self) -> bool {
+        false
+    }
+
+    fn would(&self, act: Act, package: &Package, release: &Release) -> Vec<String> {
+        match act {
+            Act::Refresh => vec![self.refreshing().to_string()],
+            Act::Install => {
+                let installed = rpm::installed(self.machine, std::slice::from_ref(package)).unwrap_or_default();
+                let installed = rpm_reply::entries(&installed, package.as_str()).pop();
+                vec![self.installing(&["-y"], Reach::Own, package, &self.spelling(release), installed.as_deref()).to_string()]
+            }
+            Act::Hold => self.file().map_or_else(
+                |error| vec![format!("no hold: {}", error.what)],
+                |(id, file)| vec![format!("one word, {package}, in the exclude line of [{id}] in {}", file.display())],
+            ),
+        }
+    }
+
+    fn states(&self, packages: &[Package]) -> Result<Vec<State>, Error> {
+        let installed = rpm::installed(self.machine, packages)?;
+        let section = match &self.source {
+            Source::Repository { id, file } => text(file).map(|text| (text, id)),
+            Source::Every => None,
+        };
+        let holds = |package: &Package| Holds {
+            plain: section.as_ref().is_some_and(|(text, id)| exclude::words(text, id).contains(&package.as_str())),
+            other: self.others_hold(package),
+        };
+        Ok(packages.iter().map(|package| rpm_reply::state(&installed, package.as_str(), holds(package))).collect())
+    }
+
+    fn owns(&self, package: &Package, file: &Path) -> Result<bool, Error> {
+        rpm::owns(self.machine, package, file)
+    }
+
+    fn damage<'a>(&'a self, package: &Package) -> Result<Later<'a, Vec<String>>, Error> {
+        rpm::damage(self.machine, package.as_str())
+    }
+
+    fn refresh(&self, transcript: &Transcript) -> Result<(), Error> {
+        self.lay_out_keys()?;
+        let ended = self.work(&self.refreshing(), transcript)?;
+        if ended.success {
+            return Ok(());
+        }
+        if self.source == Source::Every {
+            self.machine
+                .log
+                .warning(format!("{} had trouble with some repository (see above); looking at what is known.", self.name));
+            return Ok(());
+        }
+        let what = format!("{} makecache failed for {}", self.name, self.repository());
+        Err(explained(&what, rpm_reply::trouble(&ended.output), &ended.ending, ended.last_lines()))
+    }
+
+    fn available<'a>(&'a self, package: &Package) -> Result<Later<'a, Available>, Error> {
+        let (argv, package) = (self.looking(package), package.clone());
+        Ok(Box::new(move || {
+            let answer = self.patient_query(&argv)?;
+            if answer.success {
+                let versions = dnf_reply::candidates(&answer.stdout, package.as_str());
+                return Ok(Available { versions, origin: self.repository() });
+            }
+            let what = format!("{} repoquery failed", self.name);
+            Err(explained(&what, rpm_reply::trouble(&answer.stderr), &answer.ending, answer.last_lines()))
+        }))
+    }
+
+    fn simulate(&self, package: &Package, release: &Release) -> Result<Transaction, Error> {
+        let version = self.spelled(package, release)?;
+        let installed = rpm::installed(self.machine, std::slice::from_ref(package))?;
+        let installed = rpm_reply::entries(&installed, package.as_str()).pop();
+        let simulate =
+            |how: &[&str], reach| self.patient_query(&self.installing(how, reach, package, &version, installed.as_deref()));
+        let said = |answer: &Answer| format!("{}\n{}", answer.stdout, answer.stderr);
+        let mut reach = Reach::Own;
+        let mut answer = simulate(&["-C", "--assumeno"], reach)?;
+        if rpm_reply::trouble(&said(&answer)) == Some(Trouble::Dependencies) && self.source != Source::Every {
+            // A dependency that the agent's repository does not carry: the host's others may.
+            reach = Reach::Every;
+            let learn = Argv::new(self.program, ["-q", "-y"]).and_all(self.scope(reach)).and(&["makecache"]);
+            // Only what is known of them counts; a foreign one that is broken is not ours to judge (H10).
+            let _ = query(self.machine, &learn, EVERY_REPOSITORY)?;
+            answer = simulate(&["-C", "--assumeno"], reach)?;
+        }
+        let word = format!("{package}-{version}");
+        let (planned, moved) = dnf_reply::plan(&answer.stdout, package.as_str());
+        let trouble = rpm_reply::trouble(&said(&answer));
+        if planned.is_none() && !answer.stdout.contains("Nothing to do") {
+            return Err(explained(
+                &format!("{} cannot plan to install {word}", self.name),
+                trouble,
+                &answer.ending,
+                answer.last_lines(),
+            ));
+        }
+        let version = planned.unwrap_or(version);
+        moved.checked(
+            Transaction { package: package.clone(), version, reach, along: Vec::new() },
+            &word,
+            &format!("{} install {word}", self.name),
+        )
+    }
+
+    fn install(&self, transaction: &Transaction, transcript: &Transcript) -> Result<(), Error> {
+        let Transaction { package, version, reach, .. } = transaction;
+        let installed = rpm::installed(self.machine, std::slice::from_ref(package))?;
+        let installed = rpm_reply::entries(&installed, package.as_str()).pop();
+        let argv = self.installing(&["-y"], *reach, package, version, installed.as_deref());
+        let ended = self.work(&argv, transcript)?;
+        for file in rpm_reply::kept_conffiles(&ended.output) {
+            self.machine.log.warning(format!(
+                "{file} was changed on this host and in the package: it is kept, the package's is {file}.rpmnew."
+            ));
+        }
+        let trouble = rpm_reply::trouble(&ended.output);
+        if ended.success && trouble != Some(Trouble::Script) {
+            return Ok(());
+        }
+        Err(explained(&format!("{} install {package}-{version} failed", self.name), trouble, &ended.ending, ended.last_lines()))
+    }
+
+    fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {
+        rpm::finish(self.machine, &self.patience, package, transcript)
+    }
+
+    fn hold<'a>(&'a self, package: &'a Package, _transcript: &'a Transcript) -> Result<Later<'a, ()>, Error> {
+        self.edit(|text, id| exclude::with(text, id, package.as_str()))?;
+        let (id, file) = self.file()?;
+        self.machine.log.info(format!("{package} is excluded from other upgrades: [{id}] in {}.", file.display()));
+        Ok(Box::new(|| Ok(())))
+    }
+
+    fn release(&self, package: &Package) -> Result<(), Error> {
+        self.edit(|text, id| Some(exclude::without(text, id, package.as_str())))
+    }
+
+    fn at_work(&self) -> Option<String> {
+        rpm::at_work(self.machine).or_else(|| rpm::noted(self.machine, &PID_FILES, &["dnf", "yum", "packagekit"]))
+    }
+}

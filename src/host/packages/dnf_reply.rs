@@ -1,0 +1,127 @@
+//! What dnf writes, read: pure, bounded, and tested on recorded output in `tests/captured/`.
+
+use crate::host::packages::rpm_reply::release_of;
+use crate::host::packages::{Candidate, Moved};
+
+/// What `repoquery --qf` is asked for; [`candidates`] reads the answer. dnf5 ends no line by itself, dnf 4 ends one too many.
+pub(super) const CANDIDATE_FORMAT: &str = "available %{name} %{epoch}:%{version}-%{release}\\n";
+
+/// Reads `dnf repoquery`: the versions of the package that are releases of the agent, newest first.
+pub(super) fn candidates(text: &str, package: &str) -> Vec<Candidate> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("available ")?.split_once(' '));
+    let versions = lines.filter(|(name, _)| *name == package).filter_map(|(_, rest)| rest.split(' ').next());
+    let versions = versions.map(|version| version.strip_prefix("0:").unwrap_or(version));
+    let mut known: Vec<_> = versions.filter_map(|version| Some((release_of(version)?, version.to_owned()))).collect();
+    known.sort();
+    known.dedup();
+    known.into_iter().rev().map(|(_, version)| Candidate { version, forbidden: None }).collect()
+}
+
+/// Reads the table of `dnf --assumeno`: sections that end with a colon, below them rows of name, architecture, version, repository and
+/// size. A long name stands on a line of its own.
+pub(super) fn plan(text: &str, package: &str) -> (Option<String>, Moved) {
+    let mut moved = Moved { ours: 0, along: Vec::new(), foreign: Vec::new() };
+    let mut version = None;
+    let mut section = "";
+    let mut row: Vec<&str> = Vec::new();
+    let table = text.lines().skip_while(|line| !line.starts_with("=====") && !line.starts_with("Package "));
+    for line in table.take_while(|line| !line.starts_with("Transaction Summary")) {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        if line.ends_with(':') && !line.starts_with(' ') {
+            (section, row) = (line, Vec::new());
+            continue;
+        }
+        if let ["replacing", replaced, version, ..] = words.as_slice() {
+            // dnf5 says of every upgrade that it replaces the version before.
+            if !replaced.starts_with(&format!("{package}.")) && *replaced != package {
+                moved.foreign.push(format!("removed: {replaced} {version}"));
+            }
+            continue;
+        }
+        if section.is_empty() || line.starts_with('=') || words.is_empty() {
+            continue;
+        }
+        row.extend(words);
+        let [name, _, spelled, ..] = row.as_slice() else { continue };
+        if *name == package && !section.starts_with("Removing") {
+            moved.ours += 1;
+            version = Some((*spelled).to_owned());
+        } else if section.starts_with("Installing") || section.starts_with("Upgrading") {
+            moved.along.push(format!("{name} {spelled}"));
+        } else {
+            moved.foreign.push(format!("{}: {name} {spelled}", section.trim_end_matches(':').to_lowercase()));
+        }
+        row.clear();
+    }
+    (version, moved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    macro_rules! captured {
+        ($name:literal) => {
+            include_str!(concat!("../../../tests/captured/", $name))
+        };
+    }
+
+    fn versions(text: &str) -> Vec<String> {
+        candidates(text, "teleport-ent").into_iter().map(|candidate| candidate.version).collect()
+    }
+
+    #[test]
+    fn candidates_are_the_repositorys_versions_newest_first() {
+        assert_eq!(
+            versions(captured!("dnf-repoquery")),
+            ["17.0.0-1", "16.3.0-1", "16.3.0~rc.1-1", "16.2.1-1", "16.2.0-1", "16.1.7-1"]
+        );
+        assert!(versions(captured!("dnf-repoquery-none")).is_empty());
+        assert_eq!(versions("available teleport-ent 0:16.2.0-1\n\navailable teleport 0:16.3.0-1\n"), ["16.2.0-1"]);
+    }
+
+    fn planned(text: &str) -> (Option<String>, usize, Vec<String>, Vec<String>) {
+        let (version, moved) = plan(text, "teleport-ent");
+        (version, moved.ours, moved.along, moved.foreign)
+    }
+
+    #[test]
+    fn a_plan_says_what_comes_goes_and_moves() {
+        let only = |version: &str| (Some(version.to_owned()), 1, Vec::new(), Vec::new());
+        assert_eq!(planned(captured!("dnf-assumeno-upgrade")), only("16.2.0-1"));
+        assert_eq!(planned(captured!("dnf-assumeno-downgrade")), only("16.2.0-1"));
+        assert_eq!(planned(captured!("dnf-assumeno-reinstall")), only("16.1.7-1"));
+        assert_eq!(
+            planned(captured!("dnf-assumeno-new_dependency")),
+            (Some("16.2.0-1".into()), 1, vec!["lab-library 1.0-1".into()], Vec::new())
+        );
+        assert_eq!(
+            planned(captured!("dnf-assumeno-removes_another")),
+            (Some("16.2.0-1".into()), 1, Vec::new(), vec!["removed: lab-neighbour.x86_64 1.0-1".into()])
+        );
+        for nothing in [captured!("dnf-assumeno-same"), captured!("dnf-assumeno-conflicts_another"), ""] {
+            assert_eq!(planned(nothing), (None, 0, Vec::new(), Vec::new()), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_its_column_is_read_from_two_lines() {
+        let text = "=====\nUpgrading:\n teleport-ent   x86_64 16.2.0-1 teleport 413 k\nInstalling dependencies:\n a-very-long-name-of-a-library-that-has-a-line-of-its-own\n                x86_64 1.0-1 teleport 5.4 k\nRemoving dependent packages:\n lab-neighbour x86_64 1.0-1 @teleport 1 k\n\nTransaction Summary\n";
+        assert_eq!(
+            planned(text),
+            (
+                Some("16.2.0-1".into()),
+                1,
+                vec!["a-very-long-name-of-a-library-that-has-a-line-of-its-own 1.0-1".into()],
+                vec!["removing dependent packages: lab-neighbour 1.0-1".into()]
+            )
+        );
+    }
+
+    /// From dnf5's documentation and Fedora's examples; not recorded here.
+    #[test]
+    fn the_table_of_dnf5_is_read_too() {
+        let text = "Package            Arch   Version  Repository Size\nUpgrading:\n teleport-ent      x86_64 16.2.0-1 teleport   1.2 MiB\n   replacing teleport-ent x86_64 16.1.7-1 teleport 1.2 MiB\nInstalling dependencies:\n lab-library x86_64 1.0-1 teleport 5.4 KiB\n\nTransaction Summary:\n";
+        assert_eq!(planned(text), (Some("16.2.0-1".into()), 1, vec!["lab-library 1.0-1".into()], Vec::new()));
+    }
+}

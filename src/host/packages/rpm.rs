@@ -1,0 +1,143 @@
+//! rpm itself, below dnf and zypper alike: what is installed, whose a file is, what is damaged, and what a transaction that died leaves.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Class, Error};
+use crate::host::command::{Argv, ask, exists, query};
+use crate::host::machine::Machine;
+use crate::host::packages::patience::{Patience, Tried, described, holder};
+use crate::host::packages::rpm_reply::{self, ENTRY_FORMAT};
+use crate::host::packages::trouble::{Trouble, explained};
+use crate::host::packages::{Later, exclude};
+use crate::host::process::{command_line, pid_in};
+use crate::host::transcript::{Transcript, change};
+use crate::rules::policy::{Package, Repo};
+
+/// A question to the package database takes well under a second; a cold disk, or a program of 200 MB, some more.
+pub(super) const QUESTION: Duration = Duration::from_secs(120);
+/// rpm's lock while it changes something, in the old place of its database and in the new one.
+const LOCKS: [&str; 2] = ["/var/lib/rpm/.rpm.lock", "/usr/lib/sysimage/rpm/.rpm.lock"];
+/// Files of repositories are small.
+const LONGEST: u64 = 1024 * 1024;
+/// The repository's id, as the vendor's instructions have it.
+const DEFAULT: &str = "teleport";
+
+/// Where the agent's packages come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// One repository: its id, and the file that says so.
+    Repository { id: String, file: PathBuf },
+    /// Wherever the host is configured to: no repository bears the expected id.
+    Every,
+}
+
+impl Source {
+    /// The repository that `repo` names, or `teleport` if there is one, or every one; looked for in these directories.
+    pub(super) fn find(machine: &Machine, directories: &[&str], repo: Option<&Repo>) -> Result<Self, Error> {
+        let id = repo.map_or(DEFAULT, Repo::as_str);
+        let files = repository_files(machine, directories);
+        if let Some(file) = files.iter().find(|file| text(file).is_some_and(|text| exclude::has_section(&text, id))) {
+            return Ok(Self::Repository { id: id.to_owned(), file: file.clone() });
+        }
+        if repo.is_none() {
+            return Ok(Self::Every);
+        }
+        let present: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
+        Err(Error::new(
+            Class::Config,
+            format!("`repo` says {id}, but no repository file below {} has a section [{id}]", directories.join(" or ")),
+            format!("name the section of one of these files ({present}) or remove the file `repo`"),
+        ))
+    }
+}
+
+fn repository_files(machine: &Machine, directories: &[&str]) -> Vec<PathBuf> {
+    let entries = directories.iter().filter_map(|directory| std::fs::read_dir(machine.path(directory)).ok()).flatten().flatten();
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "repo")).collect();
+    files.sort_unstable();
+    files
+}
+
+/// A configuration file of the package manager, if it can be read.
+pub(super) fn text(file: &Path) -> Option<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(file).ok()?.take(LONGEST).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// What the database has of these packages; see [`rpm_reply::state`].
+pub(super) fn installed(machine: &Machine, packages: &[Package]) -> Result<String, Error> {
+    let names = packages.iter().map(Package::as_str);
+    let argv = Argv::new("rpm", ["-q", "--qf", ENTRY_FORMAT].into_iter().chain(names));
+    let answer = query(machine, &argv, QUESTION)?;
+    // The exit code is the number of those that are not there.
+    let failed = answer.stderr.lines().find(|line| line.contains("error:"));
+    match failed {
+        Some(_) if !answer.success => Err(explained(
+            "rpm cannot read the package database",
+            rpm_reply::trouble(&answer.stderr),
+            &answer.ending,
+            answer.last_lines(),
+        )),
+        _ => Ok(answer.stdout),
+    }
+}
+
+/// Whether the file came with the package.
+pub(super) fn owns(machine: &Machine, package: &Package, file: &Path) -> Result<bool, Error> {
+    let file = file.strip_prefix(&machine.root).map_or_else(|_| file.to_owned(), |below| Path::new("/").join(below));
+    let answer = query(machine, &Argv::new("rpm", ["-qf", "--qf", "%{NAME}\\n", &file.display().to_string()]), QUESTION)?;
+    Ok(answer.success && answer.stdout.lines().any(|name| name == package.as_str()))
+}
+
+/// Begins to verify the programs of a package, or of one `NAME-VERSION-RELEASE` of it.
+pub(super) fn damage<'m>(machine: &'m Machine, entry: &str) -> Result<Later<'m, Vec<String>>, Error> {
+    let asked = ask(machine, Argv::new("rpm", ["-V", "--noconfig", "--nodeps", entry]))?;
+    Ok(Box::new(move || Ok(rpm_reply::damage(&asked.answer(machine, QUESTION)?.stdout))))
+}
+
+/// A transaction that died leaves two versions in the database, and both managers find nothing to do (V10): the one whose programs are
+/// in place stays, or the newest; the other is forgotten.
+pub(super) fn finish(machine: &Machine, patience: &Patience, package: &Package, transcript: &Transcript) -> Result<(), Error> {
+    let entries = rpm_reply::entries(&installed(machine, std::slice::from_ref(package))?, package.as_str());
+    let named = |entry: &String| format!("{package}-{}", entry.rsplit_once(':').map_or(entry.as_str(), |(_, version)| version));
+    let whole =
+        entries.iter().rev().find(|entry| damage(machine, &named(entry)).and_then(|answer| answer()).is_ok_and(|d| d.is_empty()));
+    let Some(kept) = whole.or(entries.last()) else { return Ok(()) };
+    for other in entries.iter().filter(|entry| *entry != kept) {
+        let argv = Argv::new("rpm", ["-e", "--justdb", "--noscripts", &named(other)]);
+        let ended = patience.wait(machine, || {
+            let ended = change(machine, transcript, &argv)?;
+            let locked = !ended.success && rpm_reply::trouble(&ended.output) == Some(Trouble::Locked);
+            Ok(if locked { Tried::Locked(at_work(machine)) } else { Tried::Ran(ended) })
+        })?;
+        if !ended.success {
+            let what = format!("`{argv}` failed");
+            return Err(explained(&what, rpm_reply::trouble(&ended.output), &ended.ending, ended.last_lines()));
+        }
+    }
+    Ok(())
+}
+
+/// Who has rpm's lock, in words.
+pub(super) fn at_work(machine: &Machine) -> Option<String> {
+    holder(machine, &LOCKS)
+}
+
+/// The process that one of these files names, if it is one of those programs still: the files outlive a program that was killed, and even a
+/// restart of the host.
+pub(super) fn noted(machine: &Machine, files: &[&str], programs: &[&str]) -> Option<String> {
+    let pids = files.iter().filter_map(|file| pid_in(&machine.path(file)));
+    pids.map(|pid| (pid, command_line(machine, pid).to_lowercase()))
+        .find(|(_, command)| programs.iter().any(|program| command.contains(program)))
+        .map(|(pid, _)| described(machine, pid))
+}
+
+/// Whether this host has rpm at all.
+pub(super) fn is_here(machine: &Machine) -> bool {
+    exists(machine, "rpm")
+}

@@ -1,0 +1,98 @@
+//! zypper's locks as text: which of them concern the agent's package, and the file without those. Format: paragraphs of `key: value`
+//! (zypper(8), `addlock`; `/etc/zypp/locks`).
+
+use crate::host::packages::glob;
+
+/// One lock, as it stands in the file.
+struct Lock<'t> {
+    text: &'t str,
+}
+
+impl<'t> Lock<'t> {
+    fn value(&self, key: &str) -> Option<&'t str> {
+        self.text
+            .lines()
+            .find_map(|line| line.split_once(':').filter(|(name, _)| name.trim() == key))
+            .map(|(_, value)| value.trim())
+    }
+
+    fn concerns(&self, package: &str) -> bool {
+        let kind = self.value("type").is_none_or(|kind| kind == "package");
+        let name = self.value("solvable_name").unwrap_or_default();
+        // What is written in another way than with shell patterns is nothing to guess at.
+        let pattern = self.value("match_type").is_none_or(|how| matches!(how, "glob" | "exact"));
+        kind && (if pattern { glob::matches(name, package) } else { name.contains(package) || package.contains(name) })
+    }
+
+    /// As `zypper addlock PACKAGE` writes it: by its very name, in every version, from every repository.
+    fn is_plain(&self, package: &str) -> bool {
+        let more = ["repo", "version", "complex", "solvable_arch"].iter().any(|key| self.value(key).is_some());
+        self.concerns(package) && self.value("solvable_name") == Some(package) && !more
+    }
+}
+
+fn locks(text: &str) -> impl Iterator<Item = Lock<'_>> {
+    text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).map(|text| Lock { text })
+}
+
+/// Whether the package is locked as this program does it.
+pub(super) fn has_plain(text: &str, package: &str) -> bool {
+    locks(text).any(|lock| lock.is_plain(package))
+}
+
+/// Another lock that concerns the package, in the words of zypper's command line.
+pub(super) fn other(text: &str, package: &str) -> Option<String> {
+    let lock = locks(text).find(|lock| lock.concerns(package) && !lock.is_plain(package))?;
+    let name = lock.value("solvable_name").unwrap_or_default();
+    let version = lock.value("version").map(|version| format!(" {version}")).unwrap_or_default();
+    let repository = lock.value("repo").map(|repository| format!(" from {repository}")).unwrap_or_default();
+    Some(format!("{name}{version}{repository}"))
+}
+
+/// The file without the locks that concern the package.
+pub(super) fn without(text: &str, package: &str) -> String {
+    locks(text).filter(|lock| !lock.concerns(package)).map(|lock| format!("\n{}\n\n", lock.text)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without its first line, which says where it is from.
+    fn recorded() -> &'static str {
+        include_str!("../../../tests/captured/zypper-locks-file").split_once('\n').unwrap().1
+    }
+
+    #[test]
+    fn a_plain_lock_is_told_from_those_of_an_administrator() {
+        assert!(has_plain(recorded(), "teleport-ent"));
+        assert!(!has_plain(recorded(), "teleport"));
+        assert_eq!(other(recorded(), "teleport-ent").as_deref(), Some("tele*"));
+        let plain = "\ntype: package\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: teleport-ent\n\n";
+        assert!(has_plain(plain, "teleport-ent"));
+        assert_eq!(other(plain, "teleport-ent"), None);
+        let stories = [
+            ("type: package\nsolvable_name: teleport-ent\nversion: < 17", Some("teleport-ent < 17")),
+            ("type: package\nsolvable_name: teleport-ent\nrepo: teleport", Some("teleport-ent from teleport")),
+            ("type: package\nmatch_type: regex\nsolvable_name: ^teleport-ent", Some("^teleport-ent")),
+            ("type: patch\nsolvable_name: teleport-ent", None),
+            ("type: package\nsolvable_name: teleport-ent-fips", None),
+            ("garbage", None),
+            ("", None),
+        ];
+        for (text, expected) in stories {
+            assert_eq!(other(text, "teleport-ent").as_deref(), expected, "{text}");
+            assert!(!has_plain(text, "teleport-ent"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_locks_of_other_packages_stay() {
+        let left = without(&format!("{}\ntype: package\nsolvable_name: bash\n", recorded()), "teleport-ent");
+        assert_eq!(
+            left,
+            "\ntype: patch\nmatch_type: glob\ncase_sensitive: on\nsolvable_name: teleport-ent\n\n\ntype: package\nsolvable_name: bash\n\n"
+        );
+        assert_eq!(without("", "teleport-ent"), "");
+    }
+}
