@@ -25,9 +25,13 @@ pub fn look(machine: &Machine) -> Enrolment {
     match opened.and_then(|file| file.take(LONGEST).read_to_end(&mut environment)) {
         Err(_) => Enrolment::Unknown,
         Ok(_) if environment.split(|byte| *byte == 0).any(|variable| variable == VARIABLE) => Enrolment::Enrolled,
-        Ok(_) if UNIT_DIRECTORIES.iter().any(|directory| machine.path(directory).join(DROP_IN).is_file()) => {
-            Enrolment::AfterRestart
-        }
+        Ok(_) if is_arranged(machine) => Enrolment::AfterRestart,
         Ok(_) => Enrolment::NotArranged,
     }
+}
+
+/// The first directory that has the name decides: an administrator masks it with a link to /dev/null (systemd.unit(5)).
+fn is_arranged(machine: &Machine) -> bool {
+    let mut places = UNIT_DIRECTORIES.iter().map(|directory| machine.path(directory).join(DROP_IN));
+    places.find(|place| place.symlink_metadata().is_ok()).is_some_and(|place| place.is_file())
 }

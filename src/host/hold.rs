@@ -11,7 +11,7 @@ use crate::host::machine::Machine;
 use crate::host::packages::{self, Later, Packages, State};
 use crate::host::transcript::Transcript;
 use crate::rules::plan::Held;
-use crate::rules::policy::{Package, Policy};
+use crate::rules::policy::{Installer, Package, Repo};
 
 fn marker(machine: &Machine) -> PathBuf {
     machine.path(STATE).join("hold")
@@ -44,9 +44,9 @@ pub fn holder(machine: &Machine, packages: &dyn Packages, package: &Package, sta
 
 /// At the very first run on a host: a hold that is there was left by the stock updater's lock, and is taken over as ours. A hold that
 /// comes later is the administrator's. Stays open while there is no package to look at.
-pub fn settle(machine: &Machine, policy: &Policy) -> FirstHold {
-    let Ok(Some(packages)) = packages::choose(machine, policy.installer, policy.repo.as_ref()) else { return FirstHold::Open };
-    let Ok((package, state)) = packages::find_package(&*packages, policy.package.as_ref()) else { return FirstHold::Open };
+pub fn settle(machine: &Machine, installer: Option<Installer>, repo: Option<&Repo>, package: Option<&Package>) -> FirstHold {
+    let Ok(Some(packages)) = packages::choose(machine, installer, repo) else { return FirstHold::Open };
+    let Ok((package, state)) = packages::find_package(&*packages, package) else { return FirstHold::Open };
     if state.holds.plain && claimed(machine).as_ref() != Some(&package) {
         if let Err(error) = claim(machine, &package) {
             machine.log.warning(error.to_string());

@@ -3,6 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -135,10 +136,11 @@ impl Machine {
         value_of(&self.environment, name).or_else(|| value_of(&self.environment, &name.to_ascii_lowercase()))
     }
 
-    /// Whether this machine was booted with systemd (sd_booted(3)).
+    /// Whether this machine was booted with systemd (sd_booted(3)) and is no chroot of one that was.
     #[must_use]
     pub fn is_run_by_systemd(&self) -> bool {
-        self.path("/run/systemd/system").is_dir()
+        let identity = |path: &str| self.path(path).metadata().ok().map(|m| (m.dev(), m.ino()));
+        self.path("/run/systemd/system").is_dir() && identity("/proc/1/root").is_none_or(|root| identity("/") == Some(root))
     }
 
     /// The identity of this boot; a recorded process id means something only within it.

@@ -35,12 +35,13 @@ pub fn mend(machine: &Machine, directory: &Path) -> Result<Vec<String>, Error> {
     if metadata.uid() != machine.superuser {
         fchown(&opened, Some(machine.superuser), None).map_err(|error| unmended(directory, &error))?;
         said.push(format!("{} belonged to user {}: it belongs to root now.", directory.display(), metadata.uid()));
+        said.extend(lay_out_schedule(directory, metadata.uid())?);
     }
     said.extend(without_other_writers(directory, &opened, &metadata)?);
     let mut entries: Vec<_> = std::fs::read_dir(directory).map_err(|e| unmended(directory, &e))?.filter_map(Result::ok).collect();
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries.iter().filter(|entry| entry.file_name() != SCHEDULE) {
-        said.extend(mend_file(machine, &entry.path())?);
+        said.extend(mend_file(machine, &entry.path()).unwrap_or_else(|error| Some(error.to_string())));
     }
     Ok(said)
 }
@@ -52,17 +53,35 @@ fn mend_file(machine: &Machine, path: &Path) -> Result<Option<String>, Error> {
     }
     let file = open(path, OFlags::NONBLOCK)?;
     let metadata = file.metadata().map_err(|error| unmended(path, &error))?;
-    if metadata.uid() == machine.superuser {
-        return without_other_writers(path, &file, &metadata);
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    if owner == machine.superuser && mode & 0o022 == 0 {
+        return Ok(None);
     }
-    // Its owner may have it open for writing: a copy takes its place.
+    // Somebody may have it open for writing: a copy takes its place.
     let mut content = Vec::new();
     file.take(LONGEST_FILE + 1).read_to_end(&mut content).map_err(|error| unmended(path, &error))?;
     if content.len() as u64 > LONGEST_FILE {
-        return Ok(Some(format!("{} belongs to user {} and is larger than 64 KiB: left alone.", path.display(), metadata.uid())));
+        return Ok(Some(format!("{} is larger than 64 KiB: left alone (user {owner}, mode {mode:04o}).", path.display())));
     }
     durable::write(path, &content).map_err(|error| unmended(path, &error))?;
-    Ok(Some(format!("{} belonged to user {}: it belongs to root now; look at what it says.", path.display(), metadata.uid())))
+    let was = if owner == machine.superuser {
+        format!("could be written by others than root (mode {mode:04o}): it is 0644 now")
+    } else {
+        format!("belonged to user {owner}: it belongs to root now")
+    };
+    Ok(Some(format!("{} {was}; look at what it says.", path.display())))
+}
+
+/// An agent that is not root could make its schedule in a directory of its own: now it finds it there.
+fn lay_out_schedule(directory: &Path, owner: u32) -> Result<Option<String>, Error> {
+    let path = directory.join(SCHEDULE);
+    if path.symlink_metadata().is_ok() {
+        return Ok(None);
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o644)).map_err(std::io::Error::from);
+    made.and_then(|file| fchown(&file, Some(owner), None)).map_err(|error| unmended(&path, &error))?;
+    Ok(Some(format!("{} was laid out for user {owner}, who could have made it before.", path.display())))
 }
 
 fn without_other_writers(path: &Path, opened: &File, metadata: &Metadata) -> Result<Option<String>, Error> {

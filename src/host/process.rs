@@ -47,8 +47,11 @@ impl Process {
         Some(PathBuf::from(path.strip_suffix(" (deleted)").unwrap_or(&path)))
     }
 
+    /// By its program's name, and only if root wrote that program: whoever has a session in the agent's control group can start others there.
     fn is_agent(&self, machine: &Machine) -> bool {
-        self.program(machine).is_some_and(|path| path.file_name().is_some_and(|name| name == "teleport"))
+        let owner = fs::metadata(machine.path(format!("/proc/{}/exe", self.pid))).map(|m| m.uid());
+        let named = self.program(machine).is_some_and(|path| path.file_name().is_some_and(|name| name == "teleport"));
+        named && owner.map_or(true, |owner| owner == machine.superuser)
     }
 }
 

@@ -41,7 +41,7 @@ struct Unit {
 #[must_use]
 pub fn argv(means: Means) -> Argv {
     match means {
-        Means::Reload => Argv::new("systemctl", ["reload", UNIT]),
+        Means::Reload | Means::ReloadAlone => Argv::new("systemctl", ["reload", UNIT]),
         Means::Restart => Argv::new("systemctl", ["restart", UNIT]),
         Means::HangUp(pid) => Argv::new("kill", ["-HUP".to_owned(), pid.to_string()]),
     }
@@ -85,10 +85,13 @@ pub fn bring_up(machine: &Machine, means: Means, installed: (u64, u64)) -> Resul
         return Ok(Brought::WasThere(process));
     }
     let mut said = Vec::new();
-    if means == Means::Reload {
+    if matches!(means, Means::Reload | Means::ReloadAlone) {
         said = job(machine, means)?;
         if let Some(process) = taken_over(machine, installed)? {
             return Ok(Brought::By(Means::Reload, process));
+        }
+        if let Some(process) = ask(machine)?.in_charge(machine).filter(|_| means == Means::ReloadAlone) {
+            return Ok(Brought::NotBrought(process));
         }
         machine.log.warning("the reload brought no process on the new binary into charge: restarting the agent instead.");
     }

@@ -9,7 +9,7 @@ use crate::host::process;
 /// Told to the run in the unit of its own: it has to keep what it says in the journal itself, because its stderr is the session's.
 pub const MARK: &str = "TELEPORT_UPGRADE_MOVED";
 /// As in `teleport-upgrade.service` (V7): nothing ends a package manager in the middle.
-const PROPERTIES: [&str; 3] = ["KillMode=process", "TimeoutStopSec=15min", "SuccessExitStatus=75"];
+const PROPERTIES: [&str; 4] = ["KillMode=process", "OOMPolicy=continue", "TimeoutStopSec=15min", "SuccessExitStatus=75"];
 
 /// Whether this process must not do anything itself that ends with the agent's restart.
 #[must_use]

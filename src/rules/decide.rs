@@ -1,6 +1,6 @@
 //! Whether to upgrade, to what, and why: one pure function of policy, facts and time. Its stories are in `decide_table.rs`.
 
-use crate::rules::facts::{Critical, Facts, Mandate, Target};
+use crate::rules::facts::{Critical, Enrolment, Facts, Mandate, Target};
 use crate::rules::memory::{Memory, RETURN_SEEN_FOR, Returning};
 use crate::rules::moment::Moment;
 use crate::rules::policy::{Downgrade, EndpointSource, Policy};
@@ -137,10 +137,15 @@ fn second_look(facts: &Facts, to: &Release, now: Moment) -> Option<Moment> {
 }
 
 impl Decision {
-    /// Whether the server's word that the target is critical would turn this decision into an upgrade.
+    /// Whether the server's word that the target is critical would turn this decision into an upgrade, or into one that may do more.
     #[must_use]
-    pub const fn yields_to_critical(&self) -> bool {
-        matches!(self, Self::Wait(Wait::Trigger { .. } | Wait::Returning { .. }))
+    pub fn yields_to_critical(&self, facts: &Facts) -> bool {
+        match self {
+            Self::Wait(Wait::Trigger { .. } | Wait::Returning { .. }) => true,
+            // It may not end open sessions for its missing schedule, but it may for the server's word (V29).
+            Self::Upgrade { why: Trigger::Unhealthy { .. }, .. } => facts.enrolment == Enrolment::AfterRestart,
+            _ => false,
+        }
     }
 }
 

@@ -69,3 +69,6 @@ pub enum Mandate {
     /// A person said now: `force`.
     Force,
 }
+
+/// What an operator has to know of an agent that runs with the environment of another time.
+pub const NOT_ENROLLED: &str = "agent is not enrolled until it is restarted: systemctl restart teleport (ends open sessions)";

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::facts::Enrolment;
+use crate::rules::facts::{Enrolment, NOT_ENROLLED};
 use crate::rules::policy::{Hold, Package, Policy};
 use crate::rules::release::Release;
 use crate::rules::trigger::Trigger;
@@ -89,11 +89,13 @@ impl Service {
         }
     }
 
-    /// A restart that was planned is not made a reload because a reload would do.
+    /// A restart that was planned is not made a reload because a reload would do; nor does one that must be a reload become more.
     #[must_use]
     pub fn as_planned(self, planned: &Self) -> Self {
         match (self, planned) {
-            (Self::Running(Means::Reload), Self::Running(Means::Restart)) => Self::Running(Means::Restart),
+            (Self::Running(Means::Reload), Self::Running(planned @ (Means::Restart | Means::ReloadAlone))) => {
+                Self::Running(*planned)
+            }
             (now, _) => now,
         }
     }
@@ -104,6 +106,8 @@ impl Service {
 pub enum Means {
     /// `systemctl reload`: open sessions live on in the old process.
     Reload,
+    /// The same, and never a restart: the sessions must live on, whatever becomes of the reload.
+    ReloadAlone,
     /// `systemctl restart`: the unit cannot be reloaded safely, or only a restart enrols the agent.
     Restart,
     /// Without systemd: HUP to this process, which starts its successor itself.
@@ -161,19 +165,21 @@ pub fn plan(policy: &Policy, site: Site, to: Release, why: &Trigger) -> Result<P
         (_, Hold::Between) => HoldAfter::Ours,
         (_, Hold::Never) => HoldAfter::Free,
     };
-    Ok(Plan {
-        package: site.package,
-        from: site.from,
-        to,
-        database: site.database,
-        finish_first: site.stopped_at,
-        hold,
-        service: match (site.service, site.enrolment) {
-            // Its successor would not be enrolled either.
-            (Service::Running(Means::Reload), Enrolment::AfterRestart) if why.may_enrol() => Service::Running(Means::Restart),
-            (service, _) => service,
-        },
-    })
+    let service = match (site.service, site.enrolment, why) {
+        // Its successor would not be enrolled either.
+        (Service::Running(Means::Reload), Enrolment::AfterRestart, why) if why.may_enrol() => Service::Running(Means::Restart),
+        // It has no schedule only because our package came while it ran: that must not cost its sessions (V29).
+        (Service::Running(Means::Reload), Enrolment::AfterRestart, Trigger::Unhealthy { .. }) => {
+            Service::Running(Means::ReloadAlone)
+        }
+        (Service::Running(Means::Restart), Enrolment::AfterRestart, Trigger::Unhealthy { .. }) => {
+            return Err(Blocked(format!(
+                "{NOT_ENROLLED}; its unit cannot be reloaded, so an upgrade now would end them, too: not attempting.\n    next: restart it when sessions may end, and its windows count from then on; or `teleport-upgrade force`"
+            )));
+        }
+        (service, ..) => service,
+    };
+    Ok(Plan { package: site.package, from: site.from, to, database: site.database, finish_first: site.stopped_at, hold, service })
 }
 
 #[cfg(test)]
@@ -223,7 +229,9 @@ mod tests {
             (running(Means::Reload), Enrolment::AfterRestart, window(), running(Means::Restart)),
             (running(Means::Reload), Enrolment::AfterRestart, Trigger::Forced, running(Means::Restart)),
             (running(Means::Reload), Enrolment::AfterRestart, Trigger::Critical, running(Means::Reload)),
-            (running(Means::Reload), Enrolment::AfterRestart, unhealthy(), running(Means::Reload)),
+            (running(Means::Reload), Enrolment::AfterRestart, unhealthy(), running(Means::ReloadAlone)),
+            (running(Means::Restart), Enrolment::AfterRestart, Trigger::Critical, running(Means::Restart)),
+            (running(Means::Restart), Enrolment::Enrolled, unhealthy(), running(Means::Restart)),
             (running(Means::Reload), Enrolment::Enrolled, window(), running(Means::Reload)),
             (running(Means::Reload), Enrolment::NotArranged, Trigger::Forced, running(Means::Reload)),
             (running(Means::Reload), Enrolment::Unknown, Trigger::Forced, running(Means::Reload)),
@@ -234,6 +242,8 @@ mod tests {
             let plan = planned(Held::No, Hold::Between, before.clone(), enrolment, &why).unwrap();
             assert_eq!(plan.service, after, "{before:?} {enrolment:?} {why:?}");
         }
+        let cannot_reload = planned(Held::No, Hold::Between, running(Means::Restart), Enrolment::AfterRestart, &unhealthy());
+        assert_eq!(cannot_reload, None, "it would end sessions because our package was installed");
     }
 
     #[test]

@@ -3,14 +3,11 @@
 
 use crate::log::Level;
 use crate::rules::decide::{Decision, Refusal, Stay, Step, Wait};
-use crate::rules::facts::{Enrolment, Facts, Target};
+use crate::rules::facts::{Enrolment, Facts, NOT_ENROLLED, Target};
 use crate::rules::moment::{Moment, span};
 use crate::rules::policy::Policy;
 use crate::rules::trigger::{NotNow, Trigger};
 use crate::rules::window::{Schedule, Standing};
-
-/// What an operator has to know of an agent that runs with the environment of another time.
-pub const NOT_ENROLLED: &str = "agent is not enrolled until it is restarted: systemctl restart teleport (ends open sessions)";
 
 /// One line of the log.
 pub type Line = (Level, String);

@@ -29,6 +29,7 @@ pub(super) fn apply(
     transcript.rotate();
     if let Some(stopped_at) = &plan.finish_first {
         machine.log.warning(format!("{} is {stopped_at}: finishing that first.", plan.package));
+        machine.orders.hold_back();
         if let Err(error) = packages.finish(&plan.package, &transcript) {
             machine.log.warning(error.to_string());
         }
@@ -335,7 +336,7 @@ fn bring_up(machine: &Machine, service: &Service) -> Result<(), Error> {
     machine.log.info("gracefully restarting Teleport (if already running)");
     match service::bring_up(machine, means, installed)? {
         Brought::WasThere(process) => machine.log.info(format!("the agent runs the new version already (pid {}).", process.pid)),
-        Brought::By(Means::Reload, process) => {
+        Brought::By(Means::Reload | Means::ReloadAlone, process) => {
             machine
                 .log
                 .info(format!("the agent runs the new version (pid {}); open sessions go on in the old process.", process.pid));
@@ -348,7 +349,7 @@ fn bring_up(machine: &Machine, service: &Service) -> Result<(), Error> {
             machine.log.info(format!("the agent runs the new version (pid {}).", process.pid))
         }
         Brought::NotBrought(process) => machine.log.warning(format!(
-            "the agent (pid {}) was told to hang up and goes on with the old version; there is no systemd here to restart it.\n    next: restart it the way it was started",
+            "the agent (pid {}) was told to hang up and goes on with the old version.\n    next: restart it the way it was started; that ends open sessions",
             process.pid
         )),
     }

@@ -80,7 +80,7 @@ pub(super) fn consider(
         built: BUILT,
     };
     let mut decision = decide(policy, &facts, now);
-    if let Some(server) = server.as_mut().filter(|_| decision.yields_to_critical()) {
+    if let Some(server) = server.as_mut().filter(|_| decision.yields_to_critical(&facts)) {
         facts.critical = critical(machine, server);
         decision = decide(policy, &facts, now);
     }

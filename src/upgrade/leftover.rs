@@ -38,10 +38,14 @@ pub(super) fn settle(
         Ok(None) => return Ok(None),
         Err(error) => return Ok(Some(error)),
     };
+    if service::host_is_going_down(machine) {
+        return Err(Error::new(Class::Busy, "this host is shutting down: nothing is begun now", "the next run goes on"));
+    }
     machine.log.speak_up();
     machine.log.warning(begun(machine, &pending));
     let transcript = Transcript::in_directory(lock.private());
     wait_for_the_orphan(machine, &*packages, &transcript)?;
+    machine.orders.hold_back();
     let plan = Plan {
         package: pending.package.clone(),
         from: pending.from.clone(),

@@ -59,7 +59,7 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
     announce(machine, &loaded, ledger);
     let policy = &loaded.policy;
     if ledger.record.first_hold == FirstHold::Open {
-        ledger.record.first_hold = hold::settle(machine, policy);
+        ledger.record.first_hold = hold::settle(machine, policy.installer, policy.repo.as_ref(), policy.package.as_ref());
     }
 
     let mut considered = consider::consider(machine, directory, policy, &mut ledger.record, mandate)?;

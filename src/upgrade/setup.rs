@@ -11,31 +11,29 @@ use crate::host::machine::Machine;
 use crate::host::packages::{self, Packages};
 use crate::host::record::Ledger;
 use crate::host::{enrolment, ownership, timer, transient};
-use crate::rules::facts::Enrolment;
-use crate::rules::policy::Package;
-use crate::rules::wording;
+use crate::rules::facts::{Enrolment, NOT_ENROLLED};
+use crate::rules::policy::{Installer, Package};
 
-/// Makes this host ready for its first run: the configuration directory is root's, a hold that the stock updater left is ours, the timer
-/// has its offset. Says when the agent that runs has to be restarted to export its windows. Twice is as good as once.
+/// Makes this host ready for its first run: the timer has its offset; at the first installation the configuration directory is root's, and
+/// a hold that the stock updater left is ours. Says when the agent that runs has to be restarted to export its windows. Twice is as good as
+/// once.
 ///
 /// # Errors
 /// The first thing that could not be done; the others were done all the same.
 pub fn setup(machine: &Machine, directory: &Path) -> Result<(), Error> {
     root_only(machine, "setup")?;
-    let mended = ownership::mend(machine, directory).map(|said| said.iter().for_each(|line| machine.log.warning(line)));
-    // The stock updater's memory; ours is elsewhere.
-    let _ = std::fs::remove_file(directory.join("mark-unhealthy"));
     let offset = timer::settle_offset(machine);
-    let adopted = adopt(machine, directory);
+    let settled = settle(machine, directory);
     match enrolment::look(machine) {
-        Enrolment::AfterRestart => machine.log.info(wording::NOT_ENROLLED),
+        Enrolment::AfterRestart => machine.log.info(NOT_ENROLLED),
         Enrolment::Enrolled | Enrolment::NotArranged | Enrolment::Unknown => {}
     }
-    mended.and(offset).and(adopted)
+    settled.and(offset)
 }
 
-/// Settles whose hold it is that lies on the agent's package now: later ones are the administrator's (V14, V24).
-fn adopt(machine: &Machine, directory: &Path) -> Result<(), Error> {
+/// What is done once on a host: what somebody writes into the configuration later, or holds later, is an administrator's or an intruder's,
+/// and no upgrade of our package may bless it (V14, V24).
+fn settle(machine: &Machine, directory: &Path) -> Result<(), Error> {
     let lock = match Lock::take(machine) {
         Ok(lock) => lock,
         // A run is at work, so this is no first installation.
@@ -46,9 +44,21 @@ fn adopt(machine: &Machine, directory: &Path) -> Result<(), Error> {
     if ledger.record.first_hold == FirstHold::Settled {
         return Ok(());
     }
-    let policy = config::load(directory, machine.superuser)?.policy;
-    ledger.record.first_hold = hold::settle(machine, &policy);
-    ledger.save()
+    let mended = ownership::mend(machine, directory).map(|said| said.iter().for_each(|line| machine.log.warning(line)));
+    // The stock updater's memory; ours is elsewhere.
+    let _ = std::fs::remove_file(directory.join("mark-unhealthy"));
+    let loaded = config::load(directory, machine.superuser);
+    let policy = loaded.as_ref().ok().map(|loaded| &loaded.policy);
+    let installer = policy.and_then(|policy| policy.installer).filter(|installer| *installer != Installer::Nop);
+    let _ = hold::settle(
+        machine,
+        installer,
+        policy.and_then(|policy| policy.repo.as_ref()),
+        policy.and_then(|policy| policy.package.as_ref()),
+    );
+    // Also where there is no agent yet: its hold will be the administrator's.
+    ledger.record.first_hold = FirstHold::Settled;
+    mended.and(ledger.save()).and(loaded.map(drop))
 }
 
 /// Ends our hold, because nobody will move the package any more. While a package manager is at work, which may be the one that removes
@@ -59,14 +69,15 @@ fn adopt(machine: &Machine, directory: &Path) -> Result<(), Error> {
 pub fn release(machine: &Machine, directory: &Path, package: Option<Package>) -> Result<(), Error> {
     root_only(machine, "release")?;
     let policy = config::load(directory, machine.superuser).ok().map(|loaded| loaded.policy);
-    let chosen =
-        packages::choose(machine, policy.as_ref().and_then(|p| p.installer), policy.as_ref().and_then(|p| p.repo.as_ref()))?;
-    let Some(packages) = chosen else { return Ok(()) };
+    let configured = policy.and_then(|policy| packages::choose(machine, policy.installer, policy.repo.as_ref()).ok().flatten());
+    // What is configured may be gone by now, or say that others install: the hold is ours all the same.
+    let Some(packages) = configured.map_or_else(|| packages::choose(machine, None, None), |packages| Ok(Some(packages)))? else {
+        return Ok(());
+    };
     if let Some(package) = package {
         return let_go(machine, &*packages, &package);
     }
     let Some(package) = hold::claimed(machine) else { return Ok(()) };
-    hold::disclaim(machine);
     match packages.at_work() {
         None => let_go(machine, &*packages, &package),
         Some(_) => transient::leave(machine, "release", &["release", package.as_str()]),
@@ -78,6 +89,7 @@ fn let_go(machine: &Machine, packages: &dyn Packages, package: &Package) -> Resu
         packages.release(package)?;
         machine.log.info(format!("{package} is no longer held."));
     }
+    hold::disclaim(machine);
     Ok(())
 }
 

@@ -66,7 +66,8 @@ stock() {
     printf '[Service]\nEnvironment=TELEPORT_EXT_UPGRADER=unit\n' >$tree/$units/teleport.service.d/stock-updater.conf
     # shellcheck disable=SC2016
     printf '#!/bin/sh\nset -e\n[ "$1" != configure ] || [ ! -d /run/systemd/system ] || { systemctl daemon-reload; systemctl -q enable --now %s; }\n' $TIMER >$tree/DEBIAN/postinst
-    chmod 755 $tree/DEBIAN/postinst
+    printf '#!/bin/sh\nset -e\n[ ! -d /run/systemd/system ] || systemctl -q disable --now %s\n' $TIMER >$tree/DEBIAN/prerm
+    chmod 755 $tree/DEBIAN/{postinst,prerm}
     printf 'Package: teleport-ent-updater\nVersion: %s\nArchitecture: all\nMaintainer: Test lab <lab@example.test>\nDescription: stock updater\n' \
         "$1" >$tree/DEBIAN/control
     dpkg-deb --root-owner-group -Zgzip -z1 --build $tree "/tmp/stock-$1.deb" >/dev/null

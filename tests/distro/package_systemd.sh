@@ -174,10 +174,10 @@ h03_an_upgrade_typed_in_the_agents_own_session_outlives_the_session() {
 h03_what_the_upgrade_says_reaches_a_session_that_lives_on() {
     agent_before_us
     window open
-    echo 'TELEPORT_EXT_UPGRADER=unit' >/etc/default/teleport
+    echo -600 >/etc/teleport-standin.window
+    rm "$CONFIG/schedule"
     systemctl restart teleport # so that it is reloaded
-    wait_for 'the agent to write its PID file' test -s /run/teleport.pid
-    window open
+    wait_for 'the agent to export its schedule' test -s "$CONFIG/schedule"
     in_a_session "$UPGRADE" run
     wait "$session" || failed "the session ended with $?: $(cat /run/lab/session)"
     expect_version 16.2.0
@@ -285,6 +285,17 @@ h32_purging_the_package_leaves_nothing_but_the_agent() {
     expect_agent_in_charge
     install_updater
     expect_timer enabled active
+}
+
+h32_the_vendors_package_can_be_installed_after_ours_was_removed_and_ours_after_that() {
+    agent_before_us
+    apt remove teleport-ent-updater
+    install_updater "$(stock 16.1.7)" 16.1.7
+    expect_timer enabled active
+    apt remove teleport-ent-updater
+    install_updater
+    expect_timer enabled active
+    expect_untouched_agent
 }
 
 h32_removing_the_package_ends_a_run_that_waits_for_dpkg() {

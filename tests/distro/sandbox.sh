@@ -167,7 +167,8 @@ boot() {
         leader=$(cat "/proc/$nspawn/task/$nspawn/children" 2>/dev/null || true)
         leader=${leader%% *}
         inside=("${clean_env[@]}" nsenter -t "${leader:-0}" -m -u -i -n -p -C -r -w --)
-        if [[ -n $leader ]] && "${inside[@]}" systemctl is-active --quiet lab.target 2>/dev/null; then
+        # Until systemd runs, the child is another part of nspawn, or gone in a moment.
+        if [[ -n $leader && $(cat "/proc/$leader/comm" 2>/dev/null) == systemd ]] && "${inside[@]}" systemctl is-active --quiet lab.target 2>/dev/null; then
             "${inside[@]}" systemd-run --quiet --collect --pipe --wait --service-type=exec --unit=lab-case \
                 --working-directory=/ -E HOME=/root -E LC_ALL=C.UTF-8 -E TERM="${TERM:-dumb}" \
                 -E PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash "/run/lab/tests/$1" "${@:2}" || status=$?

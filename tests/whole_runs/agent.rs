@@ -254,7 +254,7 @@ fn h34_an_agent_that_does_not_hang_up_goes_on_and_a_person_is_told() {
     host.trouble("hang-up", "exit");
     let ran = host.run();
     assert_eq!((ran.exit, ran.pauses.iter().sum::<f64>().round()), (0, 60.0));
-    let sentence = "[!] the agent (pid 100) was told to hang up and goes on with the old version; there is no systemd here to restart it.\n    next: restart it the way it was started\n";
+    let sentence = "[!] the agent (pid 100) was told to hang up and goes on with the old version.\n    next: restart it the way it was started; that ends open sessions\n";
     assert!(ran.said.contains(sentence), "{}", ran.said);
 }
 

@@ -51,6 +51,42 @@ fn v29_an_upgrade_for_a_missing_schedule_or_a_critical_version_drops_no_session(
     assert_eq!(host.run().did(), (0, RELOAD.to_vec()));
 }
 
+/// The schedule is missing because our package came while the agent ran: no reason to end anybody's session.
+#[test]
+fn v29_an_agent_that_cannot_be_reloaded_is_not_restarted_because_our_package_was_installed() {
+    let host = not_enrolled();
+    host.state("unit", &host.known("unit").replace("PIDFile=/run/teleport.pid", "PIDFile="));
+    host.no_window();
+    host.run();
+    host.at(NOON + HOUR);
+    let ran = host.run();
+    assert_eq!(ran.did(), (0, Vec::new()));
+    assert!(ran.said.contains("so an upgrade now would end them, too: not attempting."), "{}", ran.said);
+    assert_eq!(host.verdicts().last().unwrap(), "blocked 0 x1");
+    host.critical("yes");
+    assert_eq!(host.run().did(), (0, RESTART.to_vec()));
+}
+
+#[test]
+fn v29_a_reload_that_does_nothing_is_followed_by_no_restart_where_sessions_must_live_on() {
+    let host = not_enrolled();
+    host.no_window();
+    host.run();
+    host.at(NOON + HOUR);
+    host.trouble("systemctl-reload", "exit 0");
+    let ran = host.run();
+    assert_eq!(ran.did(), (0, RELOAD.to_vec()));
+    assert!(ran.said.contains("[!] the agent (pid 100) was told to hang up and goes on with the old version.\n"), "{}", ran.said);
+}
+
+#[test]
+fn a_drop_in_that_an_administrator_masked_arranges_nothing() {
+    let host = not_enrolled();
+    fs::create_dir_all(host.root("etc/systemd/system/teleport.service.d")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", host.root("etc/systemd/system/teleport.service.d/teleport-upgrade.conf")).unwrap();
+    assert_eq!(host.run().did(), (0, RELOAD.to_vec()));
+}
+
 #[test]
 fn an_enrolled_agent_is_reloaded_and_nothing_is_said_of_it() {
     let ran = host("A=b\0TELEPORT_EXT_UPGRADER=unit\0").run();
@@ -120,7 +156,7 @@ fn v24_setup_makes_the_configuration_roots_alone_says_so_and_leaves_the_schedule
         ran.said.lines().collect::<Vec<_>>(),
         [
             "[!] /etc/teleport-upgrade.d could be written by others than root (mode 0777): it is 0755 now.",
-            "[!] /etc/teleport-upgrade.d/endpoint could be written by others than root (mode 0666): it is 0644 now.",
+            "[!] /etc/teleport-upgrade.d/endpoint could be written by others than root (mode 0666): it is 0644 now; look at what it says.",
             &format!("[i] {SENTENCE}"),
         ]
     );
@@ -217,4 +253,41 @@ fn setup_and_release_need_root() {
     let mut host = Host::new();
     host.superuser += 1;
     assert_eq!((host.setup().exit, host.release(None).exit), (77, 77));
+}
+
+/// An image gets our package first, then an agent, and then somebody's hold.
+#[test]
+fn v24_a_hold_on_an_agent_that_came_after_our_package_is_the_administrators() {
+    let host = not_enrolled();
+    let installed = host.known("installed");
+    fs::remove_file(host.path_of_trouble("x").with_file_name("installed")).unwrap();
+    assert_eq!(host.setup().exit, 0);
+    host.state("installed", &installed.replace("install", "hold").replace("holded", "installed"));
+    let ran = host.run();
+    assert!(ran.said.contains("the administrator's hold wins"), "{}", ran.said);
+}
+
+/// What an intruder could write after the first installation is refused by each run, not blessed by the next upgrade of our package.
+#[test]
+fn h35_only_the_first_setup_mends_the_configuration() {
+    let host = not_enrolled();
+    assert_eq!(host.setup().exit, 0);
+    fs::set_permissions(host.root("etc/teleport-upgrade.d/endpoint"), Permissions::from_mode(0o666)).unwrap();
+    host.setup();
+    assert_eq!(mode(&host, "etc/teleport-upgrade.d/endpoint"), 0o666);
+    assert_eq!(host.run().exit, 78);
+}
+
+/// Whoever has it open for writing goes on writing into a file that nobody reads.
+#[test]
+fn h35_a_file_that_others_could_write_is_replaced_not_only_closed_to_them() {
+    use std::io::Write;
+    let host = not_enrolled();
+    let path = host.root("etc/teleport-upgrade.d/endpoint");
+    fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    let mut intruder = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    host.setup();
+    intruder.write_all(b"intruder.example/v1\n").unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
 }

@@ -191,6 +191,24 @@ fn h07_a_lock_that_is_never_freed_ends_the_run_after_ten_minutes() {
     holder.wait().unwrap();
 }
 
+/// cron started it, or a person: no unit of ours ends it.
+#[test]
+fn h32_a_run_that_waits_for_a_lock_ends_when_this_program_is_removed() {
+    let host = Host::new();
+    let myself = host.program("teleport-upgrade");
+    std::fs::write(&myself, "").unwrap();
+    host.process(4711, "apt-get remove teleport-ent-updater");
+    host.trouble(
+        "apt-get-install",
+        "echo 'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 4711 (apt-get)'; exit 100",
+    );
+    host.later(10, move || std::fs::remove_file(myself).unwrap());
+    let ran = host.run();
+    assert_eq!((ran.exit, ran.pauses), (75, vec![5.0; 2]));
+    assert!(ran.said.contains("[!] this program was removed while pid 4711"), "{}", ran.said);
+    assert_eq!(host.known("installed"), "hold ok installed 16.1.7\n");
+}
+
 #[test]
 fn h26_nothing_is_begun_while_the_host_goes_down() {
     let host = Host::new();

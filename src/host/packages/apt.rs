@@ -392,7 +392,7 @@ impl Packages for Apt<'_> {
 
     fn release(&self, package: &Package) -> Result<(), Error> {
         let argv = self.marking("unhold", package);
-        let answer = self.patience.wait(self.machine, || {
+        let answer = self.patience.outlast(self.machine, || {
             let answer = query(self.machine, &argv, QUESTION)?;
             Ok(self.locked(answer.success, &answer.stderr).map_or(Tried::Ran(answer), Tried::Locked))
         })?;

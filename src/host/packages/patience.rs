@@ -35,31 +35,48 @@ pub(super) struct Patience {
 impl Patience {
     /// Repeats `attempt` while somebody else has a lock, up to the ceiling.
     pub(super) fn wait<T>(&self, machine: &Machine, attempt: impl Fn() -> Result<Tried<T>, Error>) -> Result<T, Error> {
+        let was_here = machine.myself.exists();
         let mut holder = None;
         for _ in 0..TRIES {
             match attempt()? {
                 Tried::Ran(result) => return Ok(result),
                 Tried::Locked(who) => holder = who,
             }
-            if machine.orders.came() {
-                // Whoever stops us, at a shutdown or to remove our package, may be the one who has the lock.
-                return Err(Error::new(
-                    Class::Busy,
-                    format!("was told to end while {} holds a package manager lock", named(holder.as_deref())),
-                    "the next run tries again",
-                ));
-            }
-            if !self.named.replace(true) {
-                let who = named(holder.as_deref());
-                machine.log.info(format!("{who} holds a package manager lock; waiting for up to {}.", span(CEILING)));
-            }
-            (machine.pause)(RETRY);
+            // Whoever stops us, at a shutdown or to remove our package, may be the one who has the lock.
+            let ended = if machine.orders.came() {
+                "was told to end"
+            } else if was_here && !machine.myself.exists() {
+                "this program was removed"
+            } else {
+                self.pause(machine, holder.as_deref());
+                continue;
+            };
+            let what = format!("{ended} while {} holds a package manager lock", named(holder.as_deref()));
+            return Err(Error::new(Class::Busy, what, "the next run tries again"));
         }
         Err(Error::new(
             Class::Busy,
             format!("waited {} for a package manager lock that {} holds", span(CEILING), named(holder.as_deref())),
             "the next run tries again; if nothing is at work there, look at that process",
         ))
+    }
+
+    /// Repeats `attempt` for as long as somebody else has a lock: for what nobody would try again.
+    pub(super) fn outlast<T>(&self, machine: &Machine, attempt: impl Fn() -> Result<Tried<T>, Error>) -> Result<T, Error> {
+        loop {
+            match attempt()? {
+                Tried::Ran(result) => return Ok(result),
+                Tried::Locked(holder) => self.pause(machine, holder.as_deref()),
+            }
+        }
+    }
+
+    fn pause(&self, machine: &Machine, holder: Option<&str>) {
+        if !self.named.replace(true) {
+            let who = named(holder);
+            machine.log.info(format!("{who} holds a package manager lock; waiting for up to {}.", span(CEILING)));
+        }
+        (machine.pause)(RETRY);
     }
 }
 

@@ -128,11 +128,13 @@ impl<'m> Zypper<'m> {
 
     /// Asks zypper; even a question of root's needs its lock.
     fn patient_query(&self, argv: &Argv) -> Result<Answer, Error> {
-        self.patience.wait(self.machine, || {
-            let answer = query(self.machine, argv, QUESTION)?;
-            let said = format!("{}\n{}", answer.stdout, answer.stderr);
-            Ok(self.locked(answer.success, &said).map_or(Tried::Ran(answer), Tried::Locked))
-        })
+        self.patience.wait(self.machine, || self.tried(argv))
+    }
+
+    fn tried(&self, argv: &Argv) -> Result<Tried<Answer>, Error> {
+        let answer = query(self.machine, argv, QUESTION)?;
+        let said = format!("{}\n{}", answer.stdout, answer.stderr);
+        Ok(self.locked(answer.success, &said).map_or(Tried::Ran(answer), Tried::Locked))
     }
 }
 
@@ -299,7 +301,8 @@ impl Packages for Zypper<'_> {
 
     /// zypper says that it succeeded when it did nothing (V9): the file says what came of it.
     fn release(&self, package: &Package) -> Result<(), Error> {
-        let answer = self.patient_query(&Argv::new("zypper", ["-n", "removelock", package.as_str()]))?;
+        let argv = Argv::new("zypper", ["-n", "removelock", package.as_str()]);
+        let answer = self.patience.outlast(self.machine, || self.tried(&argv))?;
         if !zypper_locks::has_plain(&self.locks(), package.as_str()) {
             return Ok(());
         }
