@@ -14,16 +14,17 @@ MAINTAINER='teleport-upgrade maintainers <maintainers@teleport-upgrade.invalid>'
 SUMMARY='keeps a Teleport agent on the version that its cluster wants'
 umask 022
 
-# options PROGRAM USAGE ARGUMENT...: sets arch and out from the command line.
+# options PROGRAM ARGUMENT...: sets arch, out and binary from the command line; the program is built unless --binary names one.
 options() {
-    local program=$1 usage=$2
-    shift 2
-    arch=amd64 out=$TOP/target/packages
+    local program=$1 usage="usage: $1 [--arch amd64|arm64] [--out DIR] [--binary FILE]"
+    shift
+    arch=amd64 out=$TOP/target/packages binary=''
     while (($#)); do
         case $1 in
-            --arch=*|--out=*) set -- "${1%%=*}" "${1#*=}" "${@:2}"; continue ;;
+            --arch=*|--out=*|--binary=*) set -- "${1%%=*}" "${1#*=}" "${@:2}"; continue ;;
             --arch) arch=${2:-} ;;
             --out) out=${2:-} ;;
+            --binary) binary=${2:-} ;;
             -h|--help) echo "$usage"; exit 0 ;;
             *) echo "$program: unknown argument $1; $usage" >&2; exit 64 ;;
         esac
@@ -34,6 +35,7 @@ options() {
     [[ -n $out ]] || { echo "$program: --out needs a directory; $usage" >&2; exit 64; }
     mkdir -p "$out"
     out=$(cd "$out" && pwd)
+    [[ -n $binary ]] || binary=$("$TOP/package/binary" "$arch")
 }
 
 # changes FORMAT-FUNCTION: calls it with version, date and text of each release in CHANGELOG.md, newest first.
@@ -51,9 +53,16 @@ changes() {
     [[ -z $version ]] || "$1" "$version" "$date" "$text"
 }
 
-# lay_out ROOT BINARY UNITS ZSH: the files that both formats ship; UNITS and ZSH are the directories that differ.
+# licences FILE: of what is linked into the program, compressed.
+licences() {
+    local machine=x86_64
+    [[ $arch == amd64 ]] || machine=aarch64
+    "$TOP/package/licences" "$machine-unknown-linux-musl" | gzip -9n >"$1"
+}
+
+# lay_out ROOT UNITS ZSH: the files that both formats ship; UNITS and ZSH are the directories that differ.
 lay_out() {
-    local root=$1 binary=$2 units=$3 zsh=$4 from=$TOP/package
+    local root=$1 units=$2 zsh=$3 from=$TOP/package
     install -D -m 755 "$binary" "$root/usr/sbin/teleport-upgrade"
     install -D -m 644 -t "$root$units" "$from"/teleport-upgrade.{service,timer}
     install -d -m 755 "$root$units/teleport.service.d" "$root/etc/teleport-upgrade.d" "$root/usr/share/man/man8"

@@ -1,7 +1,8 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the cases use POOL
 # Sourced by host.sh on an apt host: its repository, its agent's package and its package manager's locks.
 
 SOURCE=/etc/apt/sources.list.d/teleport.list
+POOL=/srv/lab/apt/debian/pool
 KEYRING=/etc/apt/keyrings/teleport-archive-keyring.asc
 export DEBIAN_FRONTEND=noninteractive
 
@@ -71,5 +72,7 @@ installed() {
         awk '$1 != "not-installed" && $1 != "config-files" { version = $2 } END { print version ? version : "none" }' || true
 }
 
+# What the stock updater leaves behind.
+stock_hold() { apt-mark hold teleport-ent >/dev/null; }
 expect_held() { apt-mark showhold | grep -qx "${1:-teleport-ent}" || failed "expected ${1:-teleport-ent} to be held"; }
 expect_not_held() { ! apt-mark showhold | grep -qx "${1:-teleport-ent}" || failed "expected ${1:-teleport-ent} not to be held"; }

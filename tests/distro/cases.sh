@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
 source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
-suites=(apt repositories trust systemd package package_systemd dnf zypper dnf_systemd zypper_systemd)
+suites=(apt repositories trust systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd)
 results=$1
 pattern=${2:-}
 
@@ -24,6 +24,8 @@ files_of() {
     case $1 in
         dnf|zypper) echo "rpm rpm-repositories $1" ;;
         dnf_systemd|zypper_systemd) echo systemd ;;
+        dnf_package_systemd|zypper_package_systemd) echo updater_systemd rpm_package_systemd ;;
+        package_systemd) echo updater_systemd package_systemd ;;
         *) echo "$1" ;;
     esac
 }

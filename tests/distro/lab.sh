@@ -65,7 +65,7 @@ lab_build_binary() {
 lab_build_package() {
     local arch
     arch=$(dpkg --print-architecture)
-    LAB_PACKAGE=$(as_owner "$LAB_TOP/deb/build" --arch "$arch" --out "$LAB_DIR/packages") || lab_stop 'the package could not be built'
+    LAB_PACKAGE=$(as_owner "$LAB_TOP/deb/build" --arch "$arch" --binary "$LAB_BINARY" --out "$LAB_DIR/packages") || lab_stop 'the package could not be built'
 }
 
 # The stand-in agents, one static program per version and temper, and the meter of tests/bench.

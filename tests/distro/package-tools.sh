@@ -4,6 +4,7 @@
 set -euo pipefail
 # shellcheck source=tests/distro/install.sh
 source "${BASH_SOURCE[0]%/*}/install.sh"
-install_packages cron fish gcc-aarch64-linux-gnu libc6-dev-arm64-cross lintian mandoc qemu-user-static zsh
+install_packages cpio cron fish gcc-aarch64-linux-gnu libc6-dev-arm64-cross lintian mandoc qemu-user-static \
+    rpm rpmlint zsh
 # Only what a case starts is started.
 find /etc/systemd/system -mindepth 2 -name 'cron.service' -delete

@@ -1,30 +1,47 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # host.sh sets code, said, out and old
 # Our package as a file, and on a host without systemd. Each function is a case.
-# shellcheck source=tests/distro/package-host.sh
-source "${BASH_SOURCE[0]%/*}/package-host.sh"
+# shellcheck source=tests/distro/updater-host.sh
+source "${BASH_SOURCE[0]%/*}/updater-host.sh"
 
-lint() { lintian --allow-root --fail-on error,warning "$1" || failed "lintian finds fault with $1"; }
+lint() {
+    case $1 in
+        *.deb) lintian --allow-root --fail-on error,warning "$1" ;;
+        *.rpm) rpmlint --strict --config /run/lab/tree/rpm/rpmlint.toml "$1" ;;
+    esac || failed "lint is found in $1"
+}
 
 # --- the file -----------------------------------------------------------------------------------------
 
 two_builds_give_the_same_bytes() {
-    local again
-    again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build --arch "$(dpkg --print-architecture)" --out /tmp/again)
-    cmp "$again" "$PACKAGE" || failed 'the packages differ'
+    local again arch rpm
+    arch=$(dpkg --print-architecture)
+    again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build deb --arch "$arch" --out /tmp/again)
+    cmp "$again" "$PACKAGE" || failed 'the packages for dpkg differ'
+    # The program is the same, as has just been shown.
+    rpm=$(build rpm --arch "$arch" --binary /run/lab/bin/teleport-upgrade --out /tmp/rpm)
+    again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build rpm --arch "$arch" --binary /tmp/target/*/release/teleport-upgrade --out /tmp/again)
+    cmp "$again" "$rpm" || failed 'the packages for rpm differ'
+    lint "$rpm"
 }
 
-the_arm64_package_is_built_and_its_program_runs() {
-    local package
-    package=$(build --arch arm64 --out /tmp/arm64)
+the_arm64_packages_are_built_and_their_program_runs() {
+    local package rpm tree=/tmp/arm64/root
+    package=$(build deb --arch arm64 --out /tmp/arm64)
     [[ $(dpkg-deb -f "$package" Architecture) == arm64 ]] || failed 'the package is not for arm64'
-    dpkg-deb -x "$package" /tmp/arm64/root
-    [[ $(qemu-aarch64-static /tmp/arm64/root/usr/sbin/teleport-upgrade version) == "v${OURS#*:}" ]] || failed 'its program does not run'
+    dpkg-deb -x "$package" $tree
+    [[ $(qemu-aarch64-static $tree/usr/sbin/teleport-upgrade version) == "v$VERSION" ]] || failed 'its program does not run'
     # A whole check, TLS included.
     offer 16.1.7
     window closed
-    qemu-aarch64-static /tmp/arm64/root/usr/sbin/teleport-upgrade run 2>/run/lab/said || failed "a check ended with $?: $(cat /run/lab/said)"
+    qemu-aarch64-static $tree/usr/sbin/teleport-upgrade run 2>/run/lab/said || failed "a check ended with $?: $(cat /run/lab/said)"
     grep -q 'no upgrades available (16.1.7 == 16.1.7)' /run/lab/said || failed "it said: $(cat /run/lab/said)"
     lint "$package"
+    rpm=$(build rpm --arch arm64 --binary $tree/usr/sbin/teleport-upgrade --out /tmp/arm64)
+    [[ $(rpm -qp --qf '%{ARCH}' "$rpm") == aarch64 ]] || failed 'the package for rpm is not for arm64'
+    mkdir /tmp/arm64/rpm
+    (cd /tmp/arm64/rpm && rpm2cpio "$rpm" | cpio -id --quiet)
+    cmp /tmp/arm64/rpm/usr/sbin/teleport-upgrade $tree/usr/sbin/teleport-upgrade || failed 'the packages contain different programs'
+    lint "$rpm"
 }
 
 lintian_finds_no_fault() {

@@ -41,9 +41,11 @@ package() {
     printf '# settings of the stand-in, as shipped with %s\n' "$version" >"$tree/etc/teleport-standin.conf"
     post='[ ! -d /run/systemd/system ] || systemctl daemon-reload'
     if [[ $version != 16.1.7 ]]; then
+        # shellcheck disable=SC2016 # for the package script
         case $flavour in
             pre_fails) pre='echo "pre: no, thank you" >&2; exit 3' ;;
             post_fails) post='echo "post: no, thank you" >&2; exit 3' ;;
+            slow) post=': >/run/lab/at-work; for n in $(seq "$(cat /run/lab/slow)"); do sleep 0.1; done' ;;
             slow_post) post=': >/run/lab/slow; while [ -e /run/lab/slow ]; do sleep 0.1; done' ;;
             removes_another) relations+=$'Obsoletes: lab-neighbour\n' ;;
             conflicts_another) relations+=$'Conflicts: lab-neighbour\n' ;;
@@ -80,7 +82,7 @@ package teleport-ent 16.3.0-rc.1 underscore
 for version in 16.1.7 16.2.0; do
     package teleport "$version" stable
     package teleport-ent-fips "$version" stable
-    for flavour in no-reload no-pidfile pre_fails post_fails slow_post removes_another conflicts_another unmet_dependency \
+    for flavour in no-reload no-pidfile pre_fails post_fails slow slow_post removes_another conflicts_another unmet_dependency \
         new_dependency foreign_dependency truncated restarts_itself crash crash_later hang ignore_hup \
         unsigned_package strange_package; do
         package teleport-ent "$version" "$flavour"
