@@ -29,7 +29,7 @@ the_arm64_packages_are_built_and_their_program_runs() {
     package=$(build deb --arch arm64 --out /tmp/arm64)
     [[ $(dpkg-deb -f "$package" Architecture) == arm64 ]] || failed 'the package is not for arm64'
     dpkg-deb -x "$package" $tree
-    [[ $(qemu-aarch64-static $tree/usr/sbin/teleport-upgrade version) == "v$VERSION" ]] || failed 'its program does not run'
+    [[ $(qemu-aarch64-static $tree/usr/sbin/teleport-upgrade version) == "v$OUR_VERSION" ]] || failed 'its program does not run'
     # A whole check, TLS included.
     offer 16.1.7
     window closed

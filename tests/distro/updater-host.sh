@@ -5,8 +5,8 @@
 TIMER=teleport-upgrade.timer
 LINK=/etc/systemd/system/timers.target.wants/$TIMER
 NOT_ENROLLED='agent is not enrolled until it is restarted: systemctl restart teleport (ends open sessions)'
-VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' /run/lab/tree/Cargo.toml | head -n 1)
-OURS=1:$VERSION
+OUR_VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' /run/lab/tree/Cargo.toml | head -n 1)
+OURS=1:$OUR_VERSION
 export session='' seen=0
 
 # As if nobody had ever laid out our program, its configuration or its state.

@@ -172,6 +172,19 @@ h03_an_upgrade_typed_in_the_agents_own_session_outlives_the_session() {
 }
 
 
+h03_a_package_script_that_restarts_the_agent_meanwhile_kills_nothing_of_ours() {
+    agent_before_us lab/restarts_itself
+    in_a_session "$UPGRADE" force
+    wait_for_version 16.2.0
+    wait_for 'the session to end' bash -c "! kill -0 $session 2>/dev/null"
+    wait_for 'the upgrade to be recorded' grep -q '"code":"upgraded"' "$STATE/record.json"
+    expect_journal 'teleport-upgrade*' '[i] upgraded from 16.1.7 to 16.2.0.'
+    expect_nothing_half_done
+    expect_agent_in_charge
+    expect_one_start
+    expect_held teleport-ent
+}
+
 h03_what_the_upgrade_says_reaches_a_session_that_lives_on() {
     agent_before_us
     window open
