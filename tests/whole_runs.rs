@@ -18,6 +18,7 @@ mod memory;
 mod mended;
 mod policy;
 mod record;
+mod rpm_hosts;
 
 use crate::support::host::{HOUR, Host, NOON};
 

@@ -69,14 +69,18 @@ done
 from stable/cloud
 record dnf-downloadonly dnf -y "${scoped[@]}" --downloadonly --downloaddir=/root/next install teleport-ent-16.2.0
 record dnf-downloadonly-reinstall dnf -y "${scoped[@]}" --downloadonly --downloaddir=/root/now reinstall teleport-ent-16.1.7
+# The next transaction that succeeds deletes what was downloaded, wherever to.
+mkdir /root/kept
+cp /root/now/*.rpm /root/next/*.rpm /root/kept/
 echo changed >>/etc/teleport-standin.conf
-record dnf-install-file-kept-config "${from_file[@]}" install /root/next/teleport-ent-16.2.0-1.x86_64.rpm
-record dnf-install-file-down "${from_file[@]}" install /root/now/teleport-ent-16.1.7-1.x86_64.rpm
-record dnf-reinstall-file "${from_file[@]}" reinstall /root/now/teleport-ent-16.1.7-1.x86_64.rpm
+record dnf-install-file-kept-config "${from_file[@]}" install /root/kept/teleport-ent-16.2.0-1.x86_64.rpm
+record dnf-install-file-down "${from_file[@]}" install /root/kept/teleport-ent-16.1.7-1.x86_64.rpm
+record dnf-reinstall-file "${from_file[@]}" reinstall /root/kept/teleport-ent-16.1.7-1.x86_64.rpm
 record dnf-install-file-unsigned "${from_file[@]}" install "$POOL"/lab/unsigned_package/teleport-ent-16.2.0-1.x86_64.rpm
 record dnf-install-file-strange "${from_file[@]}" install "$POOL"/lab/strange_package/teleport-ent-16.2.0-1.x86_64.rpm
 for flavour in pre_fails post_fails; do
     from "lab/$flavour"
+    install_here teleport-ent 16.1.7 || true
     record "dnf-install-$flavour" "${install[@]}" teleport-ent-16.2.0
 done
 install_here teleport-ent 16.1.7

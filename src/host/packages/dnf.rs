@@ -72,31 +72,34 @@ impl<'m> Dnf<'m> {
             options.push(format!("--setopt=*.{keys}"));
             return options;
         };
+        match (reach, self.generation) {
+            (Reach::Own, Generation::Four) => options.extend(["--disablerepo=*".into(), format!("--enablerepo={id}")]),
+            (Reach::Own, Generation::Five) => options.push(format!("--repo={id}")),
+            (Reach::Every, Generation::Four) => options.push(format!("--enablerepo={id}")),
+            (Reach::Every, Generation::Five) => options.push(format!("--enable-repo={id}")),
+        }
         match reach {
-            Reach::Own => options.extend(["--disablerepo=*".into(), format!("--setopt={id}.{keys}")]),
+            Reach::Own => options.push(format!("--setopt={id}.{keys}")),
             Reach::Every => options.push(format!("--setopt=*.{keys}")),
         }
         // Whatever an administrator allows for others, a refresh of this one that fails has failed.
-        options.extend([format!("--enablerepo={id}"), format!("--setopt={id}.skip_if_unavailable=0")]);
+        options.push(format!("--setopt={id}.skip_if_unavailable=0"));
         options
     }
 
     /// Options that lead past our own hold, and past an administrator's where that one was decided to be passed.
     fn past_holds(&self, package: &Package) -> Vec<String> {
         let (locked, everywhere) = (self.version_lock(package).is_some(), self.main_exclude(package).is_some());
-        let which = match &self.source {
-            _ if everywhere => "all",
-            Source::Repository { id, .. } => id,
-            Source::Every => "",
-        };
         let mut options = Vec::new();
-        match self.generation {
-            _ if which.is_empty() => {}
-            Generation::Four => options.push(format!("--disableexcludes={which}")),
-            Generation::Five if everywhere => options.push("--setopt=disable_excludes=*".into()),
-            Generation::Five => options.push(format!("--setopt=disable_excludes={which}")),
+        match (self.generation, &self.source) {
+            (Generation::Four, _) if everywhere => options.push("--disableexcludes=all".into()),
+            (Generation::Four, Source::Repository { id, .. }) => options.push(format!("--disableexcludes={id}")),
+            // Its version locks are excludes, too (dnf5-filtering(7)).
+            (Generation::Five, _) if everywhere || locked => options.push("--setopt=disable_excludes=*".into()),
+            (Generation::Five, Source::Repository { id, .. }) => options.push(format!("--setopt=disable_excludes={id}")),
+            (_, Source::Every) => {}
         }
-        if locked {
+        if locked && self.generation == Generation::Four {
             options.push("--disableplugin=versionlock".into());
         }
         options
