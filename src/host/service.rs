@@ -23,6 +23,8 @@ const JOB: Duration = Duration::from_secs(300);
 /// How often, and how many times, it is looked whether a process on the new binary is in charge: a minute, whatever the clock does.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const LOOKS: u32 = 600;
+/// How long it has to be there.
+const SETTLED: Duration = Duration::from_millis(500);
 
 /// What systemd says about the agent's unit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -159,7 +161,12 @@ fn taken_over(machine: &Machine, installed: (u64, u64)) -> Result<Option<Process
     for _ in 0..LOOKS {
         let unit = ask(machine)?;
         if let Some(process) = unit.in_charge(machine).filter(|process| process.executes == Some(installed)) {
-            return Ok(Some(process));
+            // One that is gone a moment later has not taken charge.
+            (machine.pause)(SETTLED);
+            if Process::with_id(machine, process.pid) == Some(process) {
+                return Ok(Some(process));
+            }
+            continue;
         }
         if matches!(unit.active.as_str(), "failed" | "inactive") {
             return Ok(None);

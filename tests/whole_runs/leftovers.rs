@@ -142,7 +142,7 @@ fn h04_a_package_manager_that_was_left_running_is_waited_for_before_anything_is_
             "[i] teleport-ent 16.2.0 is in place and complete; finishing what was left.",
         ]
     );
-    assert_eq!((ran.exit, ran.pauses), (0, vec![1.0; 4]));
+    assert_eq!((ran.exit, ran.pauses), (0, vec![1.0, 1.0, 1.0, 1.0, 0.5]));
 }
 
 #[test]
