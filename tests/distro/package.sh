@@ -3,13 +3,6 @@
 # shellcheck source=tests/distro/updater-host.sh
 source "${BASH_SOURCE[0]%/*}/updater-host.sh"
 
-lint() {
-    case $1 in
-        *.deb) lintian --allow-root --fail-on error,warning "$1" ;;
-        *.rpm) rpmlint --strict --config /run/lab/tree/rpm/rpmlint.toml "$1" ;;
-    esac || failed "lint is found in $1"
-}
-
 # --- the file -----------------------------------------------------------------------------------------
 
 two_builds_give_the_same_bytes() {

@@ -25,6 +25,12 @@ remove_agent() { apt purge teleport-ent; }
 updater_version() { installed teleport-ent-updater; }
 # What a package manager leaves that was cut off.
 expect_nothing_half_done() { [[ -z $(dpkg --audit) ]] || failed "dpkg was cut off: $(dpkg --audit)"; }
+lint() {
+    case $1 in
+        *.deb) lintian --allow-root --fail-on error,warning "$1" ;;
+        *.rpm) rpmlint --strict --config /run/lab/tree/rpm/rpmlint.toml "$1" ;;
+    esac || failed "lint is found in $1"
+}
 # Somebody upgrades everything that the agent's repository has.
 upgrade_all_of_it() {
     refresh

@@ -8,7 +8,7 @@ use crate::error::{Class, Error};
 use crate::host::command::{Answer, Argv, query};
 use crate::host::durable;
 use crate::host::machine::Machine;
-use crate::host::packages::patience::{Patience, Tried, described};
+use crate::host::packages::patience::{Patience, Tried};
 use crate::host::packages::rpm::{self, QUESTION, Source, text};
 use crate::host::packages::trouble::{Trouble, explained};
 use crate::host::packages::{Act, Available, Later, Lists, Packages, Reach, State, Transaction};
@@ -122,9 +122,7 @@ impl<'m> Dnf<'m> {
     /// One call downloads and installs: dnf fetches and verifies everything before rpm starts.
     fn installing(&self, how: &[&str], reach: Reach, package: &Package, version: &str, installed: Option<&str>) -> Argv {
         // The same version is put in place again only when it is asked for by this name (H02).
-        let again = installed
-            .is_some_and(|installed| installed == version || installed.rsplit_once('-').is_some_and(|(v, _)| v == version));
-        let verb = if again { "reinstall" } else { "install" };
+        let verb = if rpm_reply::is_installed(version, installed) { "reinstall" } else { "install" };
         Argv::new(self.program, how.iter().copied()).and_all(self.scope(reach)).and_all(self.past_holds(package)).and(&[
             "--setopt=install_weak_deps=0",
             verb,
@@ -143,26 +141,18 @@ impl<'m> Dnf<'m> {
         Ok(found.map_or_else(|| self.spelling(release), |candidate| candidate.version))
     }
 
-    fn locked(&self, success: bool, output: &str) -> Option<Option<String>> {
-        (!success && rpm_reply::trouble(output) == Some(Trouble::Locked))
-            .then(|| rpm_reply::holder(output).map(|pid| described(self.machine, pid)).or_else(|| self.at_work()))
-    }
-
     /// Lets dnf work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
     fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
         self.patience.wait(self.machine, || {
             let ended = change(self.machine, transcript, argv)?;
-            Ok(self.locked(ended.success, &ended.output).map_or(Tried::Ran(ended), Tried::Locked))
+            let locked = rpm::locked(self.machine, ended.success, &ended.output, || self.at_work());
+            Ok(locked.map_or(Tried::Ran(ended), Tried::Locked))
         })
     }
 
     /// Asks dnf; even a question needs its lock.
     fn patient_query(&self, argv: &Argv) -> Result<Answer, Error> {
-        self.patience.wait(self.machine, || {
-            let answer = query(self.machine, argv, QUESTION)?;
-            let said = format!("{}\n{}", answer.stdout, answer.stderr);
-            Ok(self.locked(answer.success, &said).map_or(Tried::Ran(answer), Tried::Locked))
-        })
+        self.patience.wait(self.machine, || rpm::tried(self.machine, argv, || self.at_work()))
     }
 
     /// The keys that rpm trusts, in a file.
@@ -274,7 +264,7 @@ impl Packages for Dnf<'_> {
     }
 
     fn spelling(&self, release: &Release) -> String {
-        release.to_string().replacen('-', "~", 1)
+        rpm_reply::spelling(release)
     }
 
     fn release_of(&self, spelled: &str) -> Option<Release> {
@@ -314,8 +304,7 @@ impl Packages for Dnf<'_> {
         match act {
             Act::Refresh => vec![self.refreshing().to_string()],
             Act::Install => {
-                let installed = rpm::installed(self.machine, std::slice::from_ref(package)).unwrap_or_default();
-                let installed = rpm_reply::entries(&installed, package.as_str()).pop();
+                let installed = rpm::version(self.machine, package).ok().flatten();
                 vec![self.installing(&["-y"], Reach::Own, package, &self.spelling(release), installed.as_deref()).to_string()]
             }
             Act::Hold => self.file().map_or_else(
@@ -377,8 +366,7 @@ impl Packages for Dnf<'_> {
 
     fn simulate(&self, package: &Package, release: &Release) -> Result<Transaction, Error> {
         let version = self.spelled(package, release)?;
-        let installed = rpm::installed(self.machine, std::slice::from_ref(package))?;
-        let installed = rpm_reply::entries(&installed, package.as_str()).pop();
+        let installed = rpm::version(self.machine, package)?;
         let simulate =
             |how: &[&str], reach| self.patient_query(&self.installing(how, reach, package, &version, installed.as_deref()));
         let said = |answer: &Answer| format!("{}\n{}", answer.stdout, answer.stderr);
@@ -413,20 +401,10 @@ impl Packages for Dnf<'_> {
 
     fn install(&self, transaction: &Transaction, transcript: &Transcript) -> Result<(), Error> {
         let Transaction { package, version, reach, .. } = transaction;
-        let installed = rpm::installed(self.machine, std::slice::from_ref(package))?;
-        let installed = rpm_reply::entries(&installed, package.as_str()).pop();
+        let installed = rpm::version(self.machine, package)?;
         let argv = self.installing(&["-y"], *reach, package, version, installed.as_deref());
-        let ended = self.work(&argv, transcript)?;
-        for file in rpm_reply::kept_conffiles(&ended.output) {
-            self.machine.log.warning(format!(
-                "{file} was changed on this host and in the package: it is kept, the package's is {file}.rpmnew."
-            ));
-        }
-        let trouble = rpm_reply::trouble(&ended.output);
-        if ended.success && trouble != Some(Trouble::Script) {
-            return Ok(());
-        }
-        Err(explained(&format!("{} install {package}-{version} failed", self.name), trouble, &ended.ending, ended.last_lines()))
+        let what = format!("{} install {package}-{version} failed", self.name);
+        rpm::ended(self.machine, &what, &self.work(&argv, transcript)?)
     }
 
     fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! What dnf writes, read: pure, bounded, and tested on recorded output in `tests/captured/`.
 
-use crate::host::packages::rpm_reply::release_of;
+use crate::host::packages::rpm_reply::newest_first;
 use crate::host::packages::{Candidate, Moved};
 
 /// What `repoquery --qf` is asked for; [`candidates`] reads the answer. dnf5 ends no line by itself, dnf 4 ends one too many.
@@ -10,11 +10,7 @@ pub(super) const CANDIDATE_FORMAT: &str = "available %{name} %{epoch}:%{version}
 pub(super) fn candidates(text: &str, package: &str) -> Vec<Candidate> {
     let lines = text.lines().filter_map(|line| line.strip_prefix("available ")?.split_once(' '));
     let versions = lines.filter(|(name, _)| *name == package).filter_map(|(_, rest)| rest.split(' ').next());
-    let versions = versions.map(|version| version.strip_prefix("0:").unwrap_or(version));
-    let mut known: Vec<_> = versions.filter_map(|version| Some((release_of(version)?, version.to_owned()))).collect();
-    known.sort();
-    known.dedup();
-    known.into_iter().rev().map(|(_, version)| Candidate { version, forbidden: None }).collect()
+    newest_first(versions.map(|version| version.strip_prefix("0:").unwrap_or(version)))
 }
 
 /// Reads the table of `dnf --assumeno`: sections that end with a colon, below them rows of name, architecture, version, repository and

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Class, Error};
-use crate::host::command::{Argv, ask, exists, query};
+use crate::host::command::{Answer, Argv, ask, exists, query};
 use crate::host::machine::Machine;
 use crate::host::packages::patience::{Patience, Tried, described, holder};
 use crate::host::packages::rpm_reply::{self, ENTRY_FORMAT};
 use crate::host::packages::trouble::{Trouble, explained};
 use crate::host::packages::{Later, exclude};
 use crate::host::process::{command_line, pid_in};
-use crate::host::transcript::{Transcript, change};
+use crate::host::transcript::{Ended, Transcript, change};
 use crate::rules::policy::{Package, Repo};
 
 /// A question to the package database takes well under a second; a cold disk, or a program of 200 MB, some more.
@@ -87,6 +87,44 @@ pub(super) fn installed(machine: &Machine, packages: &[Package]) -> Result<Strin
     }
 }
 
+/// The version of the package in the database, if it is there.
+pub(super) fn version(machine: &Machine, package: &Package) -> Result<Option<String>, Error> {
+    Ok(rpm_reply::entries(&installed(machine, std::slice::from_ref(package))?, package.as_str()).pop())
+}
+
+/// Asks a program that may find somebody's lock; `at_work` names whom it does not name itself.
+pub(super) fn tried(machine: &Machine, argv: &Argv, at_work: impl Fn() -> Option<String>) -> Result<Tried<Answer>, Error> {
+    let answer = query(machine, argv, QUESTION)?;
+    let said = format!("{}\n{}", answer.stdout, answer.stderr);
+    Ok(locked(machine, answer.success, &said, at_work).map_or(Tried::Ran(answer), Tried::Locked))
+}
+
+/// Whether that is what is written when somebody has a lock; then who, if that can be told.
+pub(super) fn locked(
+    machine: &Machine,
+    success: bool,
+    output: &str,
+    at_work: impl Fn() -> Option<String>,
+) -> Option<Option<String>> {
+    (!success && rpm_reply::trouble(output) == Some(Trouble::Locked))
+        .then(|| rpm_reply::holder(output).map(|pid| described(machine, pid)).or_else(at_work))
+}
+
+/// What came of an installation, by the words of those who made it.
+pub(super) fn ended(machine: &Machine, what: &str, ended: &Ended) -> Result<(), Error> {
+    for file in rpm_reply::kept_conffiles(&ended.output) {
+        machine
+            .log
+            .warning(format!("{file} was changed on this host and in the package: it is kept, the package's is {file}.rpmnew."));
+    }
+    let trouble = rpm_reply::trouble(&ended.output);
+    // Neither calls a failed %post a failure (V9).
+    if ended.success && trouble != Some(Trouble::Script) {
+        return Ok(());
+    }
+    Err(explained(what, trouble, &ended.ending, ended.last_lines()))
+}
+
 /// Whether the file came with the package.
 pub(super) fn owns(machine: &Machine, package: &Package, file: &Path) -> Result<bool, Error> {
     let file = file.strip_prefix(&machine.root).map_or_else(|_| file.to_owned(), |below| Path::new("/").join(below));
@@ -112,8 +150,7 @@ pub(super) fn finish(machine: &Machine, patience: &Patience, package: &Package, 
         let argv = Argv::new("rpm", ["-e", "--justdb", "--noscripts", &named(other)]);
         let ended = patience.wait(machine, || {
             let ended = change(machine, transcript, &argv)?;
-            let locked = !ended.success && rpm_reply::trouble(&ended.output) == Some(Trouble::Locked);
-            Ok(if locked { Tried::Locked(at_work(machine)) } else { Tried::Ran(ended) })
+            Ok(locked(machine, ended.success, &ended.output, || at_work(machine)).map_or(Tried::Ran(ended), Tried::Locked))
         })?;
         if !ended.success {
             let what = format!("`{argv}` failed");

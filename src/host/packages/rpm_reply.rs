@@ -1,7 +1,7 @@
 //! What rpm writes, read: pure, bounded, and tested on recorded output in `tests/captured/`. And what it, dnf and zypper say of trouble.
 
 use crate::host::packages::trouble::Trouble;
-use crate::host::packages::{Completeness, Holds, State};
+use crate::host::packages::{Candidate, Completeness, Holds, State};
 use crate::rules::release::Release;
 
 /// What `rpm -q --qf` is asked for; [`entries`] reads the answer.
@@ -35,6 +35,24 @@ pub(super) fn release_of(spelled: &str) -> Option<Release> {
         Some((number, pre)) => format!("{number}-{pre}").parse().ok(),
         None => version.parse().ok(),
     }
+}
+
+/// `16.3.0~rc.1`: rpm's versions cannot contain a dash, and a tilde comes before everything.
+pub(super) fn spelling(release: &Release) -> String {
+    release.to_string().replacen('-', "~", 1)
+}
+
+/// Of these spelled versions those that are releases of the agent, newest first.
+pub(super) fn newest_first<'t>(versions: impl Iterator<Item = &'t str>) -> Vec<Candidate> {
+    let mut known: Vec<_> = versions.filter_map(|version| Some((release_of(version)?, version))).collect();
+    known.sort();
+    known.dedup();
+    known.into_iter().rev().map(|(_, version)| Candidate { version: version.to_owned(), forbidden: None }).collect()
+}
+
+/// Whether the version, with or without rpm's own release behind it, is the installed one.
+pub(super) fn is_installed(version: &str, installed: Option<&str>) -> bool {
+    installed.is_some_and(|installed| installed == version || installed.rsplit_once('-').is_some_and(|(bare, _)| bare == version))
 }
 
 /// Reads `rpm -V`: programs that are missing or changed. Format: nine flags or `missing`, an optional attribute letter, the path.

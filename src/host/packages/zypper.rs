@@ -7,11 +7,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Error};
-use crate::host::command::{Answer, Argv, query};
+use crate::host::command::{Answer, Argv};
 use crate::host::durable;
 use crate::host::machine::Machine;
-use crate::host::packages::patience::{Patience, Tried, described};
-use crate::host::packages::rpm::{self, QUESTION, Source, text};
+use crate::host::packages::patience::{Patience, Tried};
+use crate::host::packages::rpm::{self, Source, text};
 use crate::host::packages::trouble::{Trouble, explained};
 use crate::host::packages::{Act, Available, Later, Lists, Packages, Reach, State, Transaction};
 use crate::host::packages::{Holds, rpm_reply, zypper_locks, zypper_reply};
@@ -64,10 +64,8 @@ impl<'m> Zypper<'m> {
 
     /// One call downloads everything, and only then installs.
     fn installing(&self, how: &[&str], reach: Reach, package: &Package, version: &str, installed: Option<&str>) -> Argv {
-        let again = installed
-            .is_some_and(|installed| installed == version || installed.rsplit_once('-').is_some_and(|(v, _)| v == version));
         // The same version is put in place again only by force (H02).
-        let force: &[&str] = if again { &["--force"] } else { &[] };
+        let force: &[&str] = if rpm_reply::is_installed(version, installed) { &["--force"] } else { &[] };
         Argv::new("zypper", ["-n", "--no-refresh"])
             .with_variable("ZYPP_CONF", self.machine.path(OUR_SETTINGS).display().to_string())
             .and(how)
@@ -90,11 +88,6 @@ impl<'m> Zypper<'m> {
         Ok(found.map_or_else(|| self.spelling(release), |candidate| candidate.version))
     }
 
-    fn installed(&self, package: &Package) -> Result<Option<String>, Error> {
-        let installed = rpm::installed(self.machine, std::slice::from_ref(package))?;
-        Ok(rpm_reply::entries(&installed, package.as_str()).pop())
-    }
-
     /// Settings and locks of our own, from the host's as they are now.
     fn lay_out(&self, package: &Package) -> Result<(), Error> {
         let settings = SETTINGS.iter().find_map(|file| text(&self.machine.path(file))).unwrap_or_else(|| "[main]\n".into());
@@ -113,16 +106,12 @@ impl<'m> Zypper<'m> {
         text(&self.machine.path(LOCKS)).unwrap_or_default()
     }
 
-    fn locked(&self, success: bool, output: &str) -> Option<Option<String>> {
-        (!success && rpm_reply::trouble(output) == Some(Trouble::Locked))
-            .then(|| rpm_reply::holder(output).map(|pid| described(self.machine, pid)).or_else(|| self.at_work()))
-    }
-
     /// Lets zypper work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
     fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
         self.patience.wait(self.machine, || {
             let ended = change(self.machine, transcript, argv)?;
-            Ok(self.locked(ended.success, &ended.output).map_or(Tried::Ran(ended), Tried::Locked))
+            let locked = rpm::locked(self.machine, ended.success, &ended.output, || self.at_work());
+            Ok(locked.map_or(Tried::Ran(ended), Tried::Locked))
         })
     }
 
@@ -132,9 +121,7 @@ impl<'m> Zypper<'m> {
     }
 
     fn tried(&self, argv: &Argv) -> Result<Tried<Answer>, Error> {
-        let answer = query(self.machine, argv, QUESTION)?;
-        let said = format!("{}\n{}", answer.stdout, answer.stderr);
-        Ok(self.locked(answer.success, &said).map_or(Tried::Ran(answer), Tried::Locked))
+        rpm::tried(self.machine, argv, || self.at_work())
     }
 }
 
@@ -144,7 +131,7 @@ impl Packages for Zypper<'_> {
     }
 
     fn spelling(&self, release: &Release) -> String {
-        release.to_string().replacen('-', "~", 1)
+        rpm_reply::spelling(release)
     }
 
     fn release_of(&self, spelled: &str) -> Option<Release> {
@@ -182,7 +169,7 @@ impl Packages for Zypper<'_> {
         let argv = match act {
             Act::Refresh => self.refreshing(),
             Act::Install => {
-                let installed = self.installed(package).ok().flatten();
+                let installed = rpm::version(self.machine, package).ok().flatten();
                 self.installing(&[], Reach::Own, package, &self.spelling(release), installed.as_deref())
             }
             Act::Hold => Argv::new("zypper", ["-n", "addlock", package.as_str()]),
@@ -240,7 +227,7 @@ impl Packages for Zypper<'_> {
 
     fn simulate(&self, package: &Package, release: &Release) -> Result<Transaction, Error> {
         self.lay_out(package)?;
-        let (version, installed) = (self.spelled(package, release)?, self.installed(package)?);
+        let (version, installed) = (self.spelled(package, release)?, rpm::version(self.machine, package)?);
         let simulate =
             |reach| self.patient_query(&self.installing(&["--xmlout"], reach, package, &version, installed.as_deref()));
         let mut reach = Reach::Own;
@@ -266,19 +253,10 @@ impl Packages for Zypper<'_> {
 
     fn install(&self, transaction: &Transaction, transcript: &Transcript) -> Result<(), Error> {
         let Transaction { package, version, reach, .. } = transaction;
-        let installed = self.installed(package)?;
+        let installed = rpm::version(self.machine, package)?;
         let argv = self.installing(&[], *reach, package, version, installed.as_deref());
-        let ended = self.work(&argv, transcript)?;
-        for file in rpm_reply::kept_conffiles(&ended.output) {
-            self.machine.log.warning(format!(
-                "{file} was changed on this host and in the package: it is kept, the package's is {file}.rpmnew."
-            ));
-        }
-        if ended.success {
-            return Ok(());
-        }
-        let trouble = rpm_reply::trouble(&ended.output);
-        Err(explained(&format!("zypper install {package}={version} failed"), trouble, &ended.ending, ended.last_lines()))
+        let what = format!("zypper install {package}={version} failed");
+        rpm::ended(self.machine, &what, &self.work(&argv, transcript)?)
     }
 
     fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! What `zypper --xmlout` writes, read: pure, bounded, and tested on recorded output in `tests/captured/`. Only attributes of a few tags
 //! matter, so this is no XML reader: it looks for those tags and takes their attributes.
 
-use crate::host::packages::rpm_reply::release_of;
+use crate::host::packages::rpm_reply::newest_first;
 use crate::host::packages::{Candidate, Moved};
 
 /// Reads `zypper search -s`: the versions of the package that are releases of the agent, newest first.
@@ -10,11 +10,7 @@ pub(super) fn candidates(text: &str, package: &str) -> Vec<Candidate> {
     // What is only installed comes from no repository.
     let offered =
         ours.filter(|tag| attribute(tag, "repository").is_some_and(|repository| !repository.contains("System Packages")));
-    let versions = offered.filter_map(|tag| attribute(tag, "edition"));
-    let mut known: Vec<_> = versions.filter_map(|version| Some((release_of(version)?, version.to_owned()))).collect();
-    known.sort();
-    known.dedup();
-    known.into_iter().rev().map(|(_, version)| Candidate { version, forbidden: None }).collect()
+    newest_first(offered.filter_map(|tag| attribute(tag, "edition")))
 }
 
 /// Reads the summary of `zypper install --dry-run`: `<to-upgrade>` and its like, with solvables in them.
