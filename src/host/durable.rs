@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 /// Replaces the file at `path`, in a directory of root's alone; readable for everyone.
@@ -10,15 +10,31 @@ use std::path::Path;
 /// # Errors
 /// Of the file system; what was there before is still there.
 pub(super) fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    replace(path, text, |file| file.set_permissions(Permissions::from_mode(0o644)))
+}
+
+/// Replaces somebody else's file, which keeps its owner and mode: it may hold secrets.
+///
+/// # Errors
+/// Of the file system; what was there before is still there.
+pub(super) fn rewrite(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let before = path.metadata()?;
+    replace(path, text, |file| {
+        fchown(file, Some(before.uid()), Some(before.gid()))?;
+        file.set_permissions(before.permissions())
+    })
+}
+
+fn replace(path: &Path, text: &[u8], dress: impl Fn(&File) -> std::io::Result<()>) -> std::io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     match std::fs::remove_file(&beside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
     // The mode that was asked for passes through the umask; this one does not.
-    file.set_permissions(Permissions::from_mode(0o644))?;
+    dress(&file)?;
     file.write_all(text)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)?;

@@ -48,7 +48,7 @@ pub fn settle(machine: &Machine, installer: Option<Installer>, repo: Option<&Rep
     let Ok(Some(packages)) = packages::choose(machine, installer, repo) else { return FirstHold::Open };
     let Ok((package, state)) = packages::find_package(&*packages, package) else { return FirstHold::Open };
     if state.holds.plain && claimed(machine).as_ref() != Some(&package) {
-        if let Err(error) = claim(machine, &package) {
+        if let Err(error) = claim(machine, &package, &packages.place()) {
             machine.log.warning(error.to_string());
             return FirstHold::Open;
         }
@@ -68,7 +68,12 @@ pub fn take<'a>(
     package: &'a Package,
     transcript: &'a Transcript,
 ) -> Result<Later<'a, ()>, Error> {
-    claim(machine, package)?;
+    let (before, place) = (place(machine), packages.place());
+    claim(machine, package, &place)?;
+    if !before.is_empty() && before != place {
+        // The operator has named another repository since.
+        packages.release(package, &before)?;
+    }
     packages.hold(package, transcript)
 }
 
@@ -77,11 +82,18 @@ pub fn take<'a>(
 /// # Errors
 /// When it cannot be ended; then it stays ours.
 pub fn end(machine: &Machine, packages: &dyn Packages, package: &Package) -> Result<(), Error> {
-    if !marker(machine).exists() {
-        return Ok(());
-    }
-    if packages::state(packages, package)?.holds.plain {
-        packages.release(package)?;
+    if marker(machine).exists() { let_go(machine, packages, package) } else { Ok(()) }
+}
+
+/// Ends the hold on this package, which is known to be ours.
+///
+/// # Errors
+/// When it cannot be ended; then it stays ours.
+pub fn let_go(machine: &Machine, packages: &dyn Packages, package: &Package) -> Result<(), Error> {
+    let place = place(machine);
+    if !place.is_empty() || packages::state(packages, package)?.holds.plain {
+        packages.release(package, &place)?;
+        machine.log.info(format!("{package} is no longer held."));
     }
     disclaim(machine);
     Ok(())
@@ -90,12 +102,18 @@ pub fn end(machine: &Machine, packages: &dyn Packages, package: &Package) -> Res
 /// The package whose hold is ours, if there is one.
 #[must_use]
 pub fn claimed(machine: &Machine) -> Option<Package> {
-    fs::read_to_string(marker(machine)).ok()?.trim().parse().ok()
+    fs::read_to_string(marker(machine)).ok()?.lines().next()?.trim().parse().ok()
 }
 
-fn claim(machine: &Machine, package: &Package) -> Result<(), Error> {
+/// Where it lies; see [`Packages::place`].
+#[must_use]
+pub fn place(machine: &Machine) -> String {
+    fs::read_to_string(marker(machine)).ok().and_then(|text| Some(text.lines().nth(1)?.to_owned())).unwrap_or_default()
+}
+
+fn claim(machine: &Machine, package: &Package, place: &str) -> Result<(), Error> {
     let path = marker(machine);
-    durable::write(&path, format!("{package}\n").as_bytes())
+    durable::write(&path, format!("{}\n", format!("{package}\n{place}").trim_end()).as_bytes())
         .map_err(|error| Error::new(Class::Disk, format!("{} cannot be written: {error}", path.display()), "df -h /var"))
 }
 

@@ -1,6 +1,7 @@
 //! What a run does first when the one before it died in the middle: look at what is really there, and finish it or find it unharmed.
 
 use crate::error::{Class, Error};
+use crate::host::hold::{self, FirstHold};
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Completeness, Packages, State};
@@ -10,7 +11,7 @@ use crate::host::transcript::Transcript;
 use crate::rules::facts::Mandate;
 use crate::rules::memory::back_off;
 use crate::rules::moment::span;
-use crate::rules::plan::Plan;
+use crate::rules::plan::{Held, HoldAfter, Plan, Restraint};
 use crate::rules::policy::Policy;
 use crate::upgrade::apply;
 
@@ -100,6 +101,7 @@ impl Left<'_> {
             ledger.record.pending = None;
             return Ok(());
         }
+        self.nobody_forbids(&state, mandate)?;
         self.count_a_try(&state, mandate, ledger)?;
         if matches!(state.completeness, Completeness::Stopped(_)) {
             match self.packages.finish(&self.plan.package, self.transcript) {
@@ -139,6 +141,23 @@ impl Left<'_> {
             apply::note_upgrade(machine, ledger, plan, "interrupted");
             Ok(())
         })
+    }
+
+    /// Somebody who looks at the broken package may hold it meanwhile.
+    fn nobody_forbids(&self, state: &State, mandate: Mandate) -> Result<(), Error> {
+        let held = hold::holder(self.machine, self.packages, &self.plan.package, state, FirstHold::Settled);
+        match held {
+            Held::ByAdministrator(Restraint { is, release })
+                if mandate == Mandate::Policy && self.plan.hold != HoldAfter::Administrators =>
+            {
+                Err(Error::new(
+                    Class::Broken,
+                    format!("{} is on neither version whole, and {is} by now: the administrator's hold wins", self.plan.package),
+                    format!("{release}, or finish it with `teleport-upgrade force`"),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// At growing intervals: what failed a moment ago fails again, and each try burdens the host.

@@ -77,7 +77,7 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
     };
     machine.log.speak_up();
     let site = survey::survey(machine, &*packages, policy, &considered.facts, ledger.record.first_hold)?;
-    if site.held == Held::No {
+    if site.held == Held::No && hold::place(machine) == packages.place() {
         hold::disclaim(machine);
     }
     match plan(policy, site, to, &why) {

@@ -8,7 +8,7 @@ use crate::error::{Class, Error};
 use crate::host::hold::{self, FirstHold};
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
-use crate::host::packages::{self, Packages};
+use crate::host::packages;
 use crate::host::record::Ledger;
 use crate::host::{enrolment, ownership, timer, transient};
 use crate::rules::facts::{Enrolment, NOT_ENROLLED};
@@ -75,22 +75,13 @@ pub fn release(machine: &Machine, directory: &Path, package: Option<Package>) ->
         return Ok(());
     };
     if let Some(package) = package {
-        return let_go(machine, &*packages, &package);
+        return hold::let_go(machine, &*packages, &package);
     }
     let Some(package) = hold::claimed(machine) else { return Ok(()) };
     match packages.at_work() {
-        None => let_go(machine, &*packages, &package),
-        Some(_) => transient::leave(machine, "release", &["release", package.as_str()]),
+        Some(_) if hold::place(machine).is_empty() => transient::leave(machine, "release", &["release", package.as_str()]),
+        _ => hold::let_go(machine, &*packages, &package),
     }
-}
-
-fn let_go(machine: &Machine, packages: &dyn Packages, package: &Package) -> Result<(), Error> {
-    if packages::state(packages, package)?.holds.plain {
-        packages.release(package)?;
-        machine.log.info(format!("{package} is no longer held."));
-    }
-    hold::disclaim(machine);
-    Ok(())
 }
 
 fn root_only(machine: &Machine, command: &str) -> Result<(), Error> {

@@ -55,3 +55,52 @@ h11_a_package_signed_by_a_stranger_is_refused() {
     expect_version 16.1.7
     [[ $(rpm -qa 'gpg-pubkey*' | wc -l) == 1 ]] || failed "a key was imported: $(rpm -qa 'gpg-pubkey*')"
 }
+
+# It may have the password of a mirror in it.
+h31_the_repositorys_file_keeps_its_owner_and_mode() {
+    chown nobody "$SOURCE"
+    chmod 600 "$SOURCE"
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_held
+    [[ $(stat -c '%U %a' "$SOURCE") == 'nobody 600' ]] || failed "the file is $(stat -c '%U %a' "$SOURCE") now"
+    upgrade release
+    expect_not_held
+    [[ $(stat -c '%U %a' "$SOURCE") == 'nobody 600' ]] || failed "the file is $(stat -c '%U %a' "$SOURCE") now"
+}
+
+h08_our_hold_follows_the_agent_to_another_repository_and_is_left_in_none() {
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_held
+    sed 's/^\[teleport\]/[mirror]/; /^exclude/d' "$SOURCE" >"${SOURCE%/*}/mirror.repo"
+    configure repo mirror
+    offer 16.2.1
+    upgrade run
+    expect_exit 0
+    expect_version 16.2.1
+    expect_not_held
+    grep -qx 'exclude=teleport-ent' "${SOURCE%/*}/mirror.repo" || failed 'the new repository does not hold it'
+    rm "$CONFIG/repo"
+    upgrade release
+    ! grep -q '^exclude' "${SOURCE%/*}"/*.repo || failed 'a hold was left behind'
+}
+
+# dnf would take the agent from wherever it is cheapest.
+h10_the_agent_itself_never_comes_from_another_repository() {
+    channel lab/foreign_dependency
+    printf '[foreign]\nname=Foreign\nbaseurl=%s/lab/foreign\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file:///srv/lab/teleport.asc\n' "$VENDOR" \
+        >"${SOURCE%/*}/foreign.repo"
+    printf '[other]\nname=Other\nbaseurl=%s/stable/cloud\nenabled=1\npriority=50\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file:///srv/lab/teleport.asc\n' "$VENDOR" \
+        >"${SOURCE%/*}/other.repo"
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_exit 0
+    expect_version 16.2.0
+    expect_version lab-elsewhere 1.0
+    [[ $(dnf -q -C repoquery --installed --qf '%{from_repo}' teleport-ent) == teleport ]] || failed 'the agent came from elsewhere'
+}

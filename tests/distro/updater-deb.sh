@@ -21,7 +21,11 @@ remove_updater() {
     apt remove teleport-ent-updater
     expect_exit 0
 }
-remove_agent() { apt purge teleport-ent; }
+remove_agent() {
+    systemctl stop teleport
+    apt purge teleport-ent
+    systemctl daemon-reload
+}
 updater_version() { installed teleport-ent-updater; }
 # What a package manager leaves that was cut off.
 expect_nothing_half_done() { [[ -z $(dpkg --audit) ]] || failed "dpkg was cut off: $(dpkg --audit)"; }

@@ -26,3 +26,21 @@ h08_an_administrators_lock_beside_ours_is_left_alone() {
     expect_version 16.2.1
     [[ $(locks | sort | tr '\n' ' ') == 'bash lab-* teleport-ent ' ]] || failed "the locks are: $(locks)"
 }
+
+h08_locks_in_a_file_of_the_administrators_choice_count() {
+    printf '[main]\nlocksfile.path = /etc/zypp/our-locks\n' >/etc/zypp/zypp.conf
+    administrators_hold
+    expect_file /etc/zypp/our-locks
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_said "the administrator's hold wins"
+    expect_version 16.1.7
+    zypper -n -q removelock 'teleport*'
+    upgrade run
+    expect_exit 0
+    expect_version 16.2.0
+    expect_held
+    upgrade release
+    expect_not_held
+}

@@ -76,10 +76,19 @@ fn v21_an_administrators_exclude_or_version_lock_wins_and_is_named() {
     let stories = [
         ("etc/yum.repos.d/teleport.repo", "[teleport]\nexclude=tele*\n", "excluded (`tele*` in /etc/yum.repos.d/teleport.repo)"),
         ("etc/dnf/dnf.conf", "[main]\nexclude=bash,teleport-ent\n", "excluded (`teleport-ent` in /etc/dnf/dnf.conf)"),
-        ("etc/dnf/plugins/versionlock.list", "# x\nteleport-ent-0:16.1.7-1.*\n", "locked in /etc/dnf/plugins/versionlock.list"),
+        (
+            "etc/yum.repos.d/teleport.repo",
+            "[teleport]\nincludepkgs=teleport-ent-16.1*\n",
+            "excluded (`includepkgs=teleport-ent-16.1*` in /etc/yum.repos.d/teleport.repo)",
+        ),
+        (
+            "etc/dnf/repos.override.d/99.repo",
+            "[teleport]\nexcludepkgs=teleport-ent\n",
+            "excluded (`teleport-ent` in /etc/dnf/repos.override.d/99.repo)",
+        ),
         (
             "etc/dnf/versionlock.toml",
-            "version = \"1.0\"\n[[packages]]\nname = \"teleport-ent\"\n",
+            "version = \"1.0\"\n[[packages]]\nname='teleport-ent'\n",
             "locked in /etc/dnf/versionlock.toml",
         ),
     ];
@@ -132,5 +141,43 @@ fn a_repository_that_is_not_there_is_named_with_the_files_that_are() {
     host.configure("repo", "mirror");
     let ran = host.run();
     assert!(ran.said.contains("[!] `repo` says mirror, but no repository file below /etc/yum.repos.d or /etc/yum/repos.d or /etc/distro.repos.d has a section [mirror]\n    next: name the section of one of these files (/etc/yum.repos.d/teleport.repo)"), "{}", ran.said);
+    assert_eq!(ran.exit, 78);
+}
+
+#[test]
+fn v21_a_list_of_version_locks_counts_where_its_plugin_is_at_work() {
+    let stories = [
+        (None, "teleport-ent-0:16.1.7-1.*", false),
+        (Some("[main]\nenabled = 0\n"), "teleport-ent-0:16.1.7-1.*", false),
+        (Some("[main]\nenabled = 1\n"), "teleport-ent-0:16.1.7-1.*", true),
+        (Some("[main]\nenabled = 1\n"), "bash-0:5.1-1.*", false),
+        (Some("[main]\nenabled = 1\n"), "# teleport-ent-0:16.1.7-1.*", false),
+        (Some("[main]\nenabled = 1\nlocklist = /etc/elsewhere.list\n"), "teleport-ent-0:16.1.7-1.*", false),
+    ];
+    for (settings, list, locked) in stories {
+        let host = host(&["dnf"]);
+        host.write("etc/dnf/plugins/versionlock.list", &format!("{list}\n"));
+        if let Some(settings) = settings {
+            host.write("etc/dnf/plugins/versionlock.conf", settings);
+        }
+        let said = host.dry_run().said;
+        assert_eq!(
+            said.contains("teleport-ent is locked in /etc/dnf/plugins/versionlock.list"),
+            locked,
+            "{settings:?} {list}: {said}"
+        );
+    }
+}
+
+/// Whoever switched it off gets the agent from elsewhere.
+#[test]
+fn a_repository_that_is_switched_off_is_not_switched_on() {
+    let host = host(&["dnf"]);
+    host.write("etc/yum.repos.d/teleport.repo", "[teleport]\nenabled=0\n");
+    assert!(!commands(&host)[0].contains("enablerepo"), "{:?}", commands(&host));
+    host.configure("repo", "teleport");
+    let ran = host.run();
+    let sentence = "[!] `repo` says teleport, and that repository is disabled in /etc/yum.repos.d/teleport.repo\n";
+    assert!(ran.said.contains(sentence), "{}", ran.said);
     assert_eq!(ran.exit, 78);
 }

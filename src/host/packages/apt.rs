@@ -390,7 +390,7 @@ impl Packages for Apt<'_> {
         }))
     }
 
-    fn release(&self, package: &Package) -> Result<(), Error> {
+    fn release(&self, package: &Package, _place: &str) -> Result<(), Error> {
         let argv = self.marking("unhold", package);
         let answer = self.patience.outlast(self.machine, || {
             let answer = query(self.machine, &argv, QUESTION)?;

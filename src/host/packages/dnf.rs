@@ -22,9 +22,13 @@ use crate::rules::release::Release;
 const REPOSITORIES: [&str; 3] = ["/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d"];
 /// Where excludes for every repository are.
 const MAIN: [&str; 3] = ["/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/yum/yum.conf"];
-/// What the versionlock plugin of dnf 4 keeps, a pattern a line, and that of dnf5, in TOML.
-const VERSION_LOCKS: [&str; 3] =
-    ["/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list", "/etc/dnf/versionlock.toml"];
+/// What dnf5 lays over that and over repositories, in parts.
+const MAIN_PARTS: [&str; 2] = ["/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d"];
+const OVERRIDES: [&str; 2] = ["/etc/dnf/repos.override.d", "/usr/share/dnf5/repos.override.d"];
+/// The versionlock plugin of dnf 4: its settings, and its list unless they name another one; and what dnf5 keeps itself.
+const VERSION_LOCK_SETTINGS: [&str; 2] = ["/etc/dnf/plugins/versionlock.conf", "/etc/yum/pluginconf.d/versionlock.conf"];
+const VERSION_LOCK_LIST: &str = "/etc/dnf/plugins/versionlock.list";
+const VERSION_LOCK_TOML: &str = "/etc/dnf/versionlock.toml";
 /// Whose process id dnf 4 keeps while it works, beside rpm's own lock.
 const PID_FILES: [&str; 3] =
     ["/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid", "/var/lib/dnf/rpmdb_lock.pid"];
@@ -105,6 +109,22 @@ impl<'m> Dnf<'m> {
         options
     }
 
+    /// Others may have what the agent depends on, but not the agent.
+    fn not_from_others(&self, reach: Reach, package: &Package) -> Vec<String> {
+        match (reach, self.generation, self.id()) {
+            (Reach::Every, Generation::Four, Some(_)) => vec![format!("--setopt=*.excludepkgs={package}")],
+            (Reach::Every, Generation::Five, Some(id)) => vec![format!("--from-repo={id}")],
+            _ => Vec::new(),
+        }
+    }
+
+    fn id(&self) -> Option<&str> {
+        match &self.source {
+            Source::Repository { id, .. } => Some(id),
+            Source::Every => None,
+        }
+    }
+
     fn refreshing(&self) -> Argv {
         Argv::new(self.program, ["-y"]).and_all(self.scope(Reach::Own)).and(&["--refresh", "makecache"])
     }
@@ -123,11 +143,11 @@ impl<'m> Dnf<'m> {
     fn installing(&self, how: &[&str], reach: Reach, package: &Package, version: &str, installed: Option<&str>) -> Argv {
         // The same version is put in place again only when it is asked for by this name (H02).
         let verb = if rpm_reply::is_installed(version, installed) { "reinstall" } else { "install" };
-        Argv::new(self.program, how.iter().copied()).and_all(self.scope(reach)).and_all(self.past_holds(package)).and(&[
-            "--setopt=install_weak_deps=0",
-            verb,
-            &format!("{package}-{version}"),
-        ])
+        Argv::new(self.program, how.iter().copied())
+            .and_all(self.scope(reach))
+            .and_all(self.past_holds(package))
+            .and_all(self.not_from_others(reach, package))
+            .and(&["--setopt=install_weak_deps=0", verb, &format!("{package}-{version}")])
     }
 
     /// As rpm spells it; a pre-release has two ways, and only the repository knows which.
@@ -135,7 +155,7 @@ impl<'m> Dnf<'m> {
         if !release.is_pre_release() {
             return Ok(self.spelling(release));
         }
-        let answer = query(self.machine, &self.looking(package), QUESTION)?;
+        let answer = self.patient_query(&self.looking(package))?;
         let candidates = dnf_reply::candidates(&answer.stdout, package.as_str());
         let found = candidates.into_iter().find(|candidate| rpm_reply::release_of(&candidate.version).as_ref() == Some(release));
         Ok(found.map_or_else(|| self.spelling(release), |candidate| candidate.version))
@@ -169,15 +189,9 @@ impl<'m> Dnf<'m> {
 
     /// What of an administrator's keeps the package at its version, besides a plain word.
     fn others_hold(&self, package: &Package) -> Option<Restraint> {
-        let in_section = match &self.source {
-            Source::Repository { id, file } => {
-                text(file).and_then(|text| concerning(&text, id, package)).map(|word| (word, file.clone()))
-            }
-            Source::Every => None,
-        };
-        let excluded = in_section.or_else(|| self.main_exclude(package)).map(|(word, file)| Restraint {
+        let excluded = self.section_exclude(package).or_else(|| self.main_exclude(package)).map(|(word, file)| Restraint {
             is: format!("excluded (`{word}` in {})", file.display()),
-            release: "take that word from the exclude line there".into(),
+            release: "change that line there".into(),
         });
         excluded.or_else(|| {
             self.version_lock(package).map(|file| Restraint {
@@ -187,25 +201,45 @@ impl<'m> Dnf<'m> {
         })
     }
 
-    fn main_exclude(&self, package: &Package) -> Option<(String, PathBuf)> {
-        MAIN.iter().find_map(|file| {
-            let file = self.machine.path(file);
-            let text = text(&file)?;
-            let word = exclude::words(&text, "main").into_iter().find(|word| glob::concerns(word, package.as_str()))?;
-            Some((word.to_owned(), file))
+    /// In the repository's own section, or in what dnf5 lays over it.
+    fn section_exclude(&self, package: &Package) -> Option<(String, PathBuf)> {
+        let Source::Repository { id, file } = &self.source else { return None };
+        let own = text(file).and_then(|text| restraining(&text, id, package, Plain::IsOurs)).map(|word| (word, file.clone()));
+        own.or_else(|| {
+            rpm::files(self.machine, &OVERRIDES, "repo").into_iter().find_map(|file| {
+                let word = restraining(&text(&file)?, id, package, Plain::Counts)?;
+                Some((word, file))
+            })
         })
     }
 
+    fn main_exclude(&self, package: &Package) -> Option<(String, PathBuf)> {
+        let main = MAIN.iter().map(|file| self.machine.path(file));
+        main.chain(rpm::files(self.machine, &MAIN_PARTS, "conf")).find_map(|file| {
+            let word = restraining(&text(&file)?, "main", package, Plain::Counts)?;
+            Some((word, file))
+        })
+    }
+
+    /// The versionlock plugin of dnf 4, where it is at work, or what dnf5 has for it.
     fn version_lock(&self, package: &Package) -> Option<PathBuf> {
-        let named = format!("name = \"{package}\"");
-        let locks = |line: &str| {
-            let pattern = line.trim().trim_start_matches('!');
-            !pattern.starts_with('#') && (line.trim() == named || glob::concerns(pattern, package.as_str()))
-        };
-        VERSION_LOCKS
-            .iter()
-            .map(|file| self.machine.path(file))
-            .find(|file| text(file).is_some_and(|text| text.lines().any(locks)))
+        let of_plugin = VERSION_LOCK_SETTINGS.iter().find_map(|settings| {
+            let settings = text(&self.machine.path(settings)).filter(|text| !exclude::is_disabled(text, "main"))?;
+            let list = exclude::words_of(&settings, "main", &["locklist"]).pop().unwrap_or(VERSION_LOCK_LIST);
+            let list = self.machine.path(list);
+            let locks =
+                |line: &str| !line.starts_with('#') && glob::concerns(line.trim().trim_start_matches('!'), package.as_str());
+            text(&list).is_some_and(|text| text.lines().any(locks)).then_some(list)
+        });
+        of_plugin.or_else(|| {
+            let named = |line: &str| {
+                line.split_once('=').is_some_and(|(key, value)| {
+                    key.trim() == "name" && glob::matches(value.trim().trim_matches(['"', '\'']), package.as_str())
+                })
+            };
+            let file = self.machine.path(VERSION_LOCK_TOML);
+            text(&file).is_some_and(|text| text.lines().any(named)).then_some(file)
+        })
     }
 
     /// The file of the repository, following links: it is replaced, not they.
@@ -219,22 +253,35 @@ impl<'m> Dnf<'m> {
             )),
         }
     }
-
-    fn edit(&self, change: impl Fn(&str, &str) -> Option<String>) -> Result<(), Error> {
-        let (id, file) = self.file()?;
-        let unwritten = |error: &dyn std::fmt::Display| {
-            Error::new(Class::Disk, format!("{} cannot be changed: {error}", file.display()), format!("ls -l {}", file.display()))
-        };
-        let before = std::fs::read_to_string(&file).map_err(|error| unwritten(&error))?;
-        let after = change(&before, id).ok_or_else(|| unwritten(&format!("it has no section [{id}]")))?;
-        if after == before { Ok(()) } else { durable::write(&file, after.as_bytes()).map_err(|error| unwritten(&error)) }
-    }
 }
 
-/// The first word of the section's excludes that concerns the package and is not its very name.
-fn concerning(text: &str, section: &str, package: &Package) -> Option<String> {
-    let mut words = exclude::words(text, section).into_iter();
-    words.find(|word| *word != package.as_str() && glob::concerns(word, package.as_str())).map(str::to_owned)
+/// Changes a repository's file, which keeps its owner and mode: it may hold a password.
+fn edit(id: &str, file: &Path, change: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
+    let unwritten = |error: &dyn std::fmt::Display| {
+        Error::new(Class::Disk, format!("{} cannot be changed: {error}", file.display()), format!("ls -l {}", file.display()))
+    };
+    let before = std::fs::read_to_string(file).map_err(|error| unwritten(&error))?;
+    let after = change(&before).ok_or_else(|| unwritten(&format!("it has no section [{id}]")))?;
+    if after == before { Ok(()) } else { durable::rewrite(file, after.as_bytes()).map_err(|error| unwritten(&error)) }
+}
+
+/// Whether the package's very name among the excludes is our own hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    IsOurs,
+    Counts,
+}
+
+/// The first word of the section's excludes that concerns the package; or its `includepkgs`, if that leaves the package out.
+fn restraining(text: &str, section: &str, package: &Package, plain: Plain) -> Option<String> {
+    let ours = |word: &str| plain == Plain::IsOurs && word == package.as_str();
+    let mut excludes = exclude::words(text, section).into_iter();
+    if let Some(word) = excludes.find(|word| !ours(word) && glob::concerns(word, package.as_str())) {
+        return Some(word.to_owned());
+    }
+    let included = exclude::words_of(text, section, &["includepkgs"]);
+    let in_every_version = included.iter().any(|word| glob::matches(word, package.as_str()));
+    (!included.is_empty() && !in_every_version).then(|| format!("includepkgs={}", included.join(" ")))
 }
 
 /// By the program that the name leads to, or else by what it says (V22).
@@ -381,7 +428,7 @@ impl Packages for Dnf<'_> {
             answer = simulate(&["-C", "--assumeno"], reach)?;
         }
         let word = format!("{package}-{version}");
-        let (planned, moved) = dnf_reply::plan(&answer.stdout, package.as_str());
+        let (planned, moved) = dnf_reply::plan(&answer.stdout, package.as_str(), self.id());
         let trouble = rpm_reply::trouble(&said(&answer));
         if planned.is_none() && !answer.stdout.contains("Nothing to do") {
             return Err(explained(
@@ -391,7 +438,8 @@ impl Packages for Dnf<'_> {
                 answer.last_lines(),
             ));
         }
-        let version = planned.unwrap_or(version);
+        // A narrow table may cut a version short.
+        let version = planned.filter(|planned| rpm_reply::release_of(planned).as_ref() == Some(release)).unwrap_or(version);
         moved.checked(
             Transaction { package: package.clone(), version, reach, along: Vec::new() },
             &word,
@@ -412,14 +460,27 @@ impl Packages for Dnf<'_> {
     }
 
     fn hold<'a>(&'a self, package: &'a Package, _transcript: &'a Transcript) -> Result<Later<'a, ()>, Error> {
-        self.edit(|text, id| exclude::with(text, id, package.as_str()))?;
         let (id, file) = self.file()?;
+        edit(id, &file, |text| exclude::with(text, id, package.as_str()))?;
         self.machine.log.info(format!("{package} is excluded from other upgrades: [{id}] in {}.", file.display()));
         Ok(Box::new(|| Ok(())))
     }
 
-    fn release(&self, package: &Package) -> Result<(), Error> {
-        self.edit(|text, id| Some(exclude::without(text, id, package.as_str())))
+    fn place(&self) -> String {
+        self.file().map(|(id, file)| format!("{id} {}", file.display())).unwrap_or_default()
+    }
+
+    fn release(&self, package: &Package, place: &str) -> Result<(), Error> {
+        let (id, file) = match place.split_once(' ') {
+            Some((id, file)) => (id, PathBuf::from(file)),
+            None => self.file()?,
+        };
+        if !file.exists() {
+            return Ok(());
+        }
+        edit(id, &file, |text| {
+            exclude::has_section(text, id).then(|| exclude::without(text, id, package.as_str())).or(Some(text.to_owned()))
+        })
     }
 
     fn at_work(&self) -> Option<String> {

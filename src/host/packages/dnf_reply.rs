@@ -14,8 +14,8 @@ pub(super) fn candidates(text: &str, package: &str) -> Vec<Candidate> {
 }
 
 /// Reads the table of `dnf --assumeno`: sections that end with a colon, below them rows of name, architecture, version, repository and
-/// size. A long name stands on a line of its own.
-pub(super) fn plan(text: &str, package: &str) -> (Option<String>, Moved) {
+/// size. A long name stands on a line of its own. Our package has to come from its own repository, where there is one.
+pub(super) fn plan(text: &str, package: &str, repository: Option<&str>) -> (Option<String>, Moved) {
     let mut moved = Moved { ours: 0, along: Vec::new(), foreign: Vec::new() };
     let mut version = None;
     let mut section = "";
@@ -38,8 +38,11 @@ pub(super) fn plan(text: &str, package: &str) -> (Option<String>, Moved) {
             continue;
         }
         row.extend(words);
-        let [name, _, spelled, ..] = row.as_slice() else { continue };
+        let [name, _, spelled, from, ..] = row.as_slice() else { continue };
         if *name == package && !section.starts_with("Removing") {
+            if repository.is_some_and(|ours| from.trim_start_matches('@') != ours) {
+                moved.foreign.push(format!("{name} {spelled} from the repository {from}"));
+            }
             moved.ours += 1;
             version = Some((*spelled).to_owned());
         } else if section.starts_with("Installing") || section.starts_with("Upgrading") {
@@ -77,7 +80,7 @@ mod tests {
     }
 
     fn planned(text: &str) -> (Option<String>, usize, Vec<String>, Vec<String>) {
-        let (version, moved) = plan(text, "teleport-ent");
+        let (version, moved) = plan(text, "teleport-ent", Some("teleport"));
         (version, moved.ours, moved.along, moved.foreign)
     }
 
@@ -98,6 +101,13 @@ mod tests {
         for nothing in [captured!("dnf-assumeno-same"), captured!("dnf-assumeno-conflicts_another"), ""] {
             assert_eq!(planned(nothing), (None, 0, Vec::new(), Vec::new()), "{nothing}");
         }
+    }
+
+    #[test]
+    fn the_agent_from_another_repository_is_foreign() {
+        let text = "=====\nUpgrading:\n teleport-ent x86_64 16.2.0-1 other 413 k\n\nTransaction Summary\n";
+        assert_eq!(planned(text).3, ["teleport-ent 16.2.0-1 from the repository other"]);
+        assert!(plan(text, "teleport-ent", None).1.foreign.is_empty());
     }
 
     #[test]

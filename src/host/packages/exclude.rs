@@ -8,6 +8,9 @@ struct Excludes<'t> {
     words: Vec<&'t str>,
 }
 
+/// Two names of one option.
+const EXCLUDES: [&str; 2] = ["exclude", "excludepkgs"];
+
 /// Whether the text has that section.
 pub(super) fn has_section(text: &str, section: &str) -> bool {
     text.lines().any(|line| heading(line) == Some(section))
@@ -15,7 +18,18 @@ pub(super) fn has_section(text: &str, section: &str) -> bool {
 
 /// Every word of the section's excludes.
 pub(super) fn words<'t>(text: &'t str, section: &str) -> Vec<&'t str> {
-    options(text, section).into_iter().flat_map(|option| option.words).collect()
+    words_of(text, section, &EXCLUDES)
+}
+
+/// Every word of these options in the section.
+pub(super) fn words_of<'t>(text: &'t str, section: &str, keys: &[&str]) -> Vec<&'t str> {
+    options(text, section, keys).into_iter().flat_map(|option| option.words).collect()
+}
+
+/// Whether the section is switched off.
+pub(super) fn is_disabled(text: &str, section: &str) -> bool {
+    let last = words_of(text, section, &["enabled"]).pop().unwrap_or("1");
+    ["0", "no", "false", "off"].contains(&last.to_lowercase().as_str())
 }
 
 /// The text with one word more in the section's excludes; `None` if there is no such section.
@@ -25,7 +39,7 @@ pub(super) fn with(text: &str, section: &str, word: &str) -> Option<String> {
     }
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     // The last one counts where there are several.
-    match options(text, section).last().map(|option| option.line) {
+    match options(text, section, &EXCLUDES).last().map(|option| option.line) {
         Some(at) => {
             let line = lines.get_mut(at)?;
             let end = line.trim_end();
@@ -43,7 +57,7 @@ pub(super) fn with(text: &str, section: &str, word: &str) -> Option<String> {
 /// The text without that word in the section's excludes; a line that held nothing else goes.
 pub(super) fn without(text: &str, section: &str, word: &str) -> String {
     let mut lines: Vec<Option<String>> = text.lines().map(|line| Some(line.to_owned())).collect();
-    for option in options(text, section) {
+    for option in options(text, section, &EXCLUDES) {
         let continued = (option.line + 1..lines.len()).take_while(|at| continues(lines.get(*at))).last().unwrap_or(option.line);
         let alone = option.words == [word];
         for at in option.line..=continued {
@@ -88,7 +102,7 @@ fn extent(text: &str, section: &str) -> Option<(usize, usize)> {
     Some((start, start + length))
 }
 
-fn options<'t>(text: &'t str, section: &str) -> Vec<Excludes<'t>> {
+fn options<'t>(text: &'t str, section: &str, keys: &[&str]) -> Vec<Excludes<'t>> {
     let Some((from, to)) = extent(text, section) else { return Vec::new() };
     let mut options: Vec<Excludes<'t>> = Vec::new();
     let mut inside = false;
@@ -100,7 +114,7 @@ fn options<'t>(text: &'t str, section: &str) -> Vec<Excludes<'t>> {
             Some(line).filter(|_| inside)
         } else {
             let (key, value) = line.split_once('=').unwrap_or((line, ""));
-            inside = matches!(key.trim(), "exclude" | "excludepkgs");
+            inside = keys.contains(&key.trim());
             if inside {
                 options.push(Excludes { line: index, words: Vec::new() });
             }
@@ -158,6 +172,15 @@ mod tests {
         );
         assert_eq!(without("[t]\nexclude=a, b\n", "t", "a"), "[t]\nexclude=b\n");
         assert_eq!(words("[t]\n# exclude=a\n;exclude=b\nEXCLUDE=c\nincludepkgs=d\n", "t"), [""; 0]);
+    }
+
+    #[test]
+    fn a_section_is_on_unless_it_says_otherwise() {
+        for (text, off) in
+            [("[t]\n", false), ("[t]\nenabled=1\n", false), ("[t]\nenabled = 0\n", true), ("[t]\nenabled=False\n", true)]
+        {
+            assert_eq!(is_disabled(text, "t"), off, "{text}");
+        }
     }
 
     #[test]

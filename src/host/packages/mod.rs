@@ -243,11 +243,16 @@ pub trait Packages {
     /// When the manager would not.
     fn hold<'a>(&'a self, package: &'a Package, transcript: &'a Transcript) -> Result<Later<'a, ()>, Error>;
 
-    /// Ends the hold, waiting for a lock that somebody has. Writes nothing of ours: our own state may be gone by then.
+    /// Where a hold lies, if that is a file which nobody locks and the operator's settings choose; else nothing.
+    fn place(&self) -> String {
+        String::new()
+    }
+
+    /// Ends the hold, which lies at that [`Packages::place`], waiting for a lock that somebody has. Writes nothing of ours: our own state may be gone by then.
     ///
     /// # Errors
     /// When the manager would not.
-    fn release(&self, package: &Package) -> Result<(), Error>;
+    fn release(&self, package: &Package, place: &str) -> Result<(), Error>;
 
     /// Who holds the manager's own locks now, in words.
     fn at_work(&self) -> Option<String>;

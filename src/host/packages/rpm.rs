@@ -36,12 +36,22 @@ impl Source {
     /// The repository that `repo` names, or `teleport` if there is one, or every one; looked for in these directories.
     pub(super) fn find(machine: &Machine, directories: &[&str], repo: Option<&Repo>) -> Result<Self, Error> {
         let id = repo.map_or(DEFAULT, Repo::as_str);
-        let files = repository_files(machine, directories);
-        if let Some(file) = files.iter().find(|file| text(file).is_some_and(|text| exclude::has_section(&text, id))) {
-            return Ok(Self::Repository { id: id.to_owned(), file: file.clone() });
-        }
-        if repo.is_none() {
-            return Ok(Self::Every);
+        let files = files(machine, directories, "repo");
+        let named = files.iter().find_map(|file| Some((file, text(file)?)).filter(|(_, text)| exclude::has_section(text, id)));
+        match (named, repo) {
+            (Some((file, text)), _) if !exclude::is_disabled(&text, id) => {
+                return Ok(Self::Repository { id: id.to_owned(), file: file.clone() });
+            }
+            // Whoever switched it off gets the agent from elsewhere.
+            (_, None) => return Ok(Self::Every),
+            (Some((file, _)), Some(_)) => {
+                return Err(Error::new(
+                    Class::Config,
+                    format!("`repo` says {id}, and that repository is disabled in {}", file.display()),
+                    "enable it there, or name another one in the file `repo`",
+                ));
+            }
+            (None, Some(_)) => {}
         }
         let present: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
@@ -53,10 +63,11 @@ impl Source {
     }
 }
 
-fn repository_files(machine: &Machine, directories: &[&str]) -> Vec<PathBuf> {
+/// The files with that ending in these directories, in order.
+pub(super) fn files(machine: &Machine, directories: &[&str], ending: &str) -> Vec<PathBuf> {
     let entries = directories.iter().filter_map(|directory| std::fs::read_dir(machine.path(directory)).ok()).flatten().flatten();
     let mut files: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "repo")).collect();
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == ending)).collect();
     files.sort_unstable();
     files
 }

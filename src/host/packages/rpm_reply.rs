@@ -52,7 +52,9 @@ pub(super) fn newest_first<'t>(versions: impl Iterator<Item = &'t str>) -> Vec<C
 
 /// Whether the version, with or without rpm's own release behind it, is the installed one.
 pub(super) fn is_installed(version: &str, installed: Option<&str>) -> bool {
-    installed.is_some_and(|installed| installed == version || installed.rsplit_once('-').is_some_and(|(bare, _)| bare == version))
+    let bare = |spelled: &str| spelled.split_once(':').map_or(spelled, |(_, version)| version).to_owned();
+    let installed = installed.map(bare);
+    installed.is_some_and(|installed| installed == bare(version) || installed.rsplit_once('-').is_some_and(|(v, _)| v == version))
 }
 
 /// Reads `rpm -V`: programs that are missing or changed. Format: nine flags or `missing`, an optional attribute letter, the path.

@@ -90,9 +90,8 @@ impl<'m> Zypper<'m> {
 
     /// Settings and locks of our own, from the host's as they are now.
     fn lay_out(&self, package: &Package) -> Result<(), Error> {
-        let settings = SETTINGS.iter().find_map(|file| text(&self.machine.path(file))).unwrap_or_else(|| "[main]\n".into());
         let locks = self.machine.path(OUR_LOCKS);
-        let settings = format!("{}\nlocksfile.path = {}\n", settings.trim_end(), locks.display());
+        let settings = format!("{}\nlocksfile.path = {}\n", self.settings().trim_end(), locks.display());
         let written: [(PathBuf, String); 2] =
             [(locks, zypper_locks::without(&self.locks(), package.as_str())), (self.machine.path(OUR_SETTINGS), settings)];
         written.iter().try_for_each(|(path, text)| {
@@ -102,8 +101,13 @@ impl<'m> Zypper<'m> {
         })
     }
 
+    fn settings(&self) -> String {
+        SETTINGS.iter().find_map(|file| text(&self.machine.path(file))).unwrap_or_else(|| "[main]\n".into())
+    }
+
     fn locks(&self) -> String {
-        text(&self.machine.path(LOCKS)).unwrap_or_default()
+        let settings = self.settings();
+        text(&self.machine.path(zypper_locks::file(&settings).unwrap_or(LOCKS))).unwrap_or_default()
     }
 
     /// Lets zypper work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
@@ -241,7 +245,11 @@ impl Packages for Zypper<'_> {
         if !answer.success {
             let trouble = rpm_reply::trouble(&answer.stdout);
             let lines = zypper_reply::complaints(&answer.stdout);
-            return Err(explained(&format!("zypper cannot plan to install {word}"), trouble, &answer.ending, lines));
+            let what = match reach {
+                Reach::Own => format!("zypper cannot plan to install {word}"),
+                Reach::Every => format!("zypper cannot plan to install {word}, which needs this host's other repositories"),
+            };
+            return Err(explained(&what, trouble, &answer.ending, lines));
         }
         let (planned, moved) = zypper_reply::plan(&answer.stdout, package.as_str());
         moved.checked(
@@ -278,7 +286,7 @@ impl Packages for Zypper<'_> {
     }
 
     /// zypper says that it succeeded when it did nothing (V9): the file says what came of it.
-    fn release(&self, package: &Package) -> Result<(), Error> {
+    fn release(&self, package: &Package, _place: &str) -> Result<(), Error> {
         let argv = Argv::new("zypper", ["-n", "removelock", package.as_str()]);
         let answer = self.patience.outlast(self.machine, || self.tried(&argv))?;
         if !zypper_locks::has_plain(&self.locks(), package.as_str()) {

@@ -18,7 +18,12 @@ impl<'t> Lock<'t> {
 
     fn concerns(&self, package: &str) -> bool {
         let kind = self.value("type").is_none_or(|kind| kind == "package");
-        let name = self.value("solvable_name").unwrap_or_default();
+        let Some(name) = self.value("solvable_name") else {
+            // Another way to say what is locked.
+            return kind && self.text.contains(package);
+        };
+        let fold = self.value("case_sensitive") != Some("on");
+        let name = &if fold { name.to_lowercase() } else { name.to_owned() };
         // What is written in another way than with shell patterns is nothing to guess at.
         let pattern = self.value("match_type").is_none_or(|how| matches!(how, "glob" | "exact"));
         kind && (if pattern { glob::matches(name, package) } else { name.contains(package) || package.contains(name) })
@@ -33,6 +38,12 @@ impl<'t> Lock<'t> {
 
 fn locks(text: &str) -> impl Iterator<Item = Lock<'_>> {
     text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).map(|text| Lock { text })
+}
+
+/// Where the locks are, if the settings (zypp.conf) say so.
+pub(super) fn file(settings: &str) -> Option<&str> {
+    let values = settings.lines().filter_map(|line| line.split_once('=')).filter(|(key, _)| key.trim() == "locksfile.path");
+    values.map(|(_, value)| value.trim()).filter(|value| value.starts_with('/')).last()
 }
 
 /// Whether the package is locked as this program does it.
@@ -75,6 +86,9 @@ mod tests {
             ("type: package\nsolvable_name: teleport-ent\nversion: < 17", Some("teleport-ent < 17")),
             ("type: package\nsolvable_name: teleport-ent\nrepo: teleport", Some("teleport-ent from teleport")),
             ("type: package\nmatch_type: regex\nsolvable_name: ^teleport-ent", Some("^teleport-ent")),
+            ("type: package\ncase_sensitive: off\nsolvable_name: Teleport*", Some("Teleport*")),
+            ("type: package\ncase_sensitive: on\nsolvable_name: Teleport*", None),
+            ("type: package\nquery_string: teleport-ent", Some("")),
             ("type: patch\nsolvable_name: teleport-ent", None),
             ("type: package\nsolvable_name: teleport-ent-fips", None),
             ("garbage", None),
@@ -84,6 +98,12 @@ mod tests {
             assert_eq!(other(text, "teleport-ent").as_deref(), expected, "{text}");
             assert!(!has_plain(text, "teleport-ent"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_settings_say_where_the_locks_are() {
+        assert_eq!(file("[main]\n# locksfile.path = /x\nlocksfile.path = /etc/zypp/our-locks\n"), Some("/etc/zypp/our-locks"));
+        assert_eq!(file("[main]\nlocksfile.apply = yes\n"), None);
     }
 
     #[test]
