@@ -43,7 +43,7 @@ fn locks(text: &str) -> impl Iterator<Item = Lock<'_>> {
 /// Where the locks are, if the settings (zypp.conf) say so.
 pub(super) fn file(settings: &str) -> Option<&str> {
     let values = settings.lines().filter_map(|line| line.split_once('=')).filter(|(key, _)| key.trim() == "locksfile.path");
-    values.map(|(_, value)| value.trim()).filter(|value| value.starts_with('/')).last()
+    values.map(|(_, value)| value.trim()).rfind(|value| value.starts_with('/'))
 }
 
 /// Whether the package is locked as this program does it.
