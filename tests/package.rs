@@ -22,6 +22,8 @@ fn words<'t>(text: impl Iterator<Item = &'t str>) -> BTreeSet<&'t str> {
 /// The commands at the beginning of the lines below "Commands:".
 fn commands(help: &str) -> BTreeSet<&str> {
     let below = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // Further lines of one command are indented more.
+    let below = below.filter(|line| line.as_bytes().get(2).is_some_and(u8::is_ascii_lowercase));
     words(below.flat_map(|line| line.trim().split("   ").next().unwrap().split("  ").next().unwrap().split(", ")))
 }
 

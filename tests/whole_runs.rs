@@ -13,6 +13,7 @@ mod dry_runs;
 mod enrolment;
 mod failing_steps;
 mod holds;
+mod installs;
 mod leftovers;
 mod memory;
 mod mended;

@@ -5,9 +5,9 @@ _teleport_upgrade() {
     if [[ $before == --config ]]; then
         mapfile -t COMPREPLY < <(compgen -d -- "$word")
     elif [[ $word == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--config --quiet --verbose --raw --help' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W '--config --quiet --verbose --raw --proxy --channel --version --help' -- "$word")
     else
-        mapfile -t COMPREPLY < <(compgen -W 'run dry-run force version help setup release' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run dry-run force install version help setup release' -- "$word")
     fi
 }
 complete -F _teleport_upgrade teleport-upgrade

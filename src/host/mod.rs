@@ -4,6 +4,7 @@ pub mod agent;
 pub mod authorities;
 pub mod command;
 mod durable;
+pub mod endpoint;
 pub mod enrolment;
 pub mod hold;
 pub mod lock;

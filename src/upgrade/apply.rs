@@ -208,8 +208,12 @@ pub(super) fn unharmed(
         Some(before) => version == before,
         None => from.is_some() && packages.release_of(version).as_ref() == from,
     };
-    let complete = packages::state(packages, package)
-        .is_ok_and(|state| state.completeness == Completeness::Complete && state.version.as_deref().is_some_and(as_before));
+    let state = packages::state(packages, package);
+    if from.is_none() && database.is_none() && state.as_ref().is_ok_and(|state| state.version.is_none()) {
+        return true;
+    }
+    let complete =
+        state.is_ok_and(|state| state.completeness == Completeness::Complete && state.version.as_deref().is_some_and(as_before));
     complete
         && match agent::ask(machine, None).version() {
             Some(says) => from.is_none_or(|from| says == from),

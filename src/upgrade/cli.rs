@@ -12,6 +12,7 @@ use crate::host::transient;
 use crate::log::Volume;
 use crate::rules::facts::Mandate;
 use crate::rules::policy::Package;
+use crate::upgrade::install::{Channel, Wanted, install};
 use crate::upgrade::{Outcome, dry_run, run, setup};
 
 /// One screen; the man page says more.
@@ -24,6 +25,8 @@ Commands:
   run        check, and upgrade if it is due and a window is open
   dry-run    say what `run` would do now and why; change nothing
   force      upgrade now if a version is due: no window, no wait
+  install    bring the agent to a host that has none: at what a cluster offers
+             (--proxy HOST[:PORT] [--channel NAME]) or at one --version X
   version    print the version of this program (--raw: without the v)
   help       print this
   setup, release   for package scripts: see teleport-upgrade(8)
@@ -55,6 +58,7 @@ struct Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Action {
     Upgrade(Mandate),
+    Install(Wanted),
     DryRun,
     Setup,
     /// The package, once it is known that its hold was ours.
@@ -101,9 +105,11 @@ fn act(machine: &Machine, request: Request) -> Result<u8, Error> {
     let directory = configured.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DIRECTORY));
     let done = Exit::Done as u8;
     match request.action {
-        Action::Upgrade(mandate) if machine.is_superuser() && transient::is_needed(machine) => {
-            transient::go_on(machine, "run", &words(mandate, configured.as_deref(), request.volume))
+        Action::Upgrade(mandate) if moves(machine) => {
+            go_on(machine, vec![command(mandate).to_owned()], configured.as_deref(), request.volume)
         }
+        Action::Install(wanted) if moves(machine) => go_on(machine, wanted.words(), configured.as_deref(), request.volume),
+        Action::Install(wanted) => install(machine, &directory, &wanted).map(|outcome| outcome.exit() as u8),
         Action::Upgrade(mandate) => run(machine, &directory, mandate).map(|outcome: Outcome| outcome.exit() as u8),
         Action::Setup => setup::setup(machine, &directory).map(|()| done),
         Action::Release(package) => setup::release(machine, &directory, package).map(|()| done),
@@ -111,22 +117,29 @@ fn act(machine: &Machine, request: Request) -> Result<u8, Error> {
     }
 }
 
-/// The command line that asks for the same again, from wherever.
-fn words(mandate: Mandate, directory: Option<&Path>, volume: Volume) -> Vec<String> {
-    let command = match mandate {
+/// Whether this process must not go on where it is: in a session that the agent serves (H03).
+fn moves(machine: &Machine) -> bool {
+    machine.is_superuser() && transient::is_needed(machine)
+}
+
+const fn command(mandate: Mandate) -> &'static str {
+    match mandate {
         Mandate::Policy => "run",
         Mandate::Force => "force",
-    };
-    let volume = match volume {
-        Volume::Quiet => Some("--quiet"),
-        Volume::Normal => None,
-        Volume::Debug => Some("--verbose"),
-    };
-    let mut words: Vec<String> = [Some(command), volume].into_iter().flatten().map(str::to_owned).collect();
+    }
+}
+
+/// Asks for the same again, from elsewhere.
+fn go_on(machine: &Machine, mut words: Vec<String>, directory: Option<&Path>, volume: Volume) -> Result<u8, Error> {
+    match volume {
+        Volume::Quiet => words.push("--quiet".into()),
+        Volume::Normal => {}
+        Volume::Debug => words.push("--verbose".into()),
+    }
     if let Some(directory) = directory.and_then(|named| std::path::absolute(named).ok()) {
         words.extend(["--config".into(), directory.display().to_string()]);
     }
-    words
+    transient::go_on(machine, "run", &words)
 }
 
 fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
@@ -134,6 +147,7 @@ fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
     let mut command: Option<String> = None;
     let mut package = None;
     let mut raw = false;
+    let (mut proxy, mut channel, mut version) = (None, None, None);
     while let Some(word) = words.next().map_err(|error| usage(&error))? {
         match word {
             Arg::Long("config") => request.directory = Some(words.value().map_err(|error| usage(&error))?.into()),
@@ -141,6 +155,9 @@ fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
             Arg::Long("verbose") | Arg::Short('v') => request.volume = Volume::Debug,
             Arg::Long("help") | Arg::Short('h') => return Ok(Request { action: Action::Help, ..request }),
             Arg::Long("raw") => raw = true,
+            Arg::Long("proxy") => proxy = Some(text(&mut words)?),
+            Arg::Long("channel") => channel = Some(text(&mut words)?),
+            Arg::Long("version") => version = Some(text(&mut words)?),
             Arg::Value(value) if command.is_none() => command = Some(value.to_string_lossy().into_owned()),
             Arg::Value(value) if command.as_deref() == Some("release") && package.is_none() => {
                 package = Some(value.to_string_lossy().parse::<Package>().map_err(|wrong| usage(&wrong))?);
@@ -154,15 +171,35 @@ fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
         Some("dry-run") => Action::DryRun,
         Some("setup") => Action::Setup,
         Some("release") => Action::Release(package),
+        Some("install") => Action::Install(wanted(proxy.take(), channel.take(), version.take())?),
         Some("version") => Action::Version(if raw { Spelling::Raw } else { Spelling::WithV }),
         Some("help") => Action::Help,
         Some(other) => return Err(usage(&format!("unknown command {}", crate::error::quoted(other.as_bytes())))),
         None => return Err(usage(&"no command")),
     };
+    if proxy.or(channel).or(version).is_some() {
+        return Err(usage(&"--proxy, --channel and --version belong to `install`"));
+    }
     if raw && !matches!(request.action, Action::Version(_)) {
         return Err(usage(&"--raw belongs to `version`"));
     }
     Ok(request)
+}
+
+/// The value of an option.
+fn text(words: &mut lexopt::Parser) -> Result<String, Error> {
+    Ok(words.value().map_err(|error| usage(&error))?.to_string_lossy().into_owned())
+}
+
+fn wanted(proxy: Option<String>, channel: Option<String>, version: Option<String>) -> Result<Wanted, Error> {
+    match (proxy, version) {
+        (Some(proxy), None) => {
+            let channel = Channel::new(&proxy, channel.as_deref().unwrap_or("default"));
+            channel.map(Wanted::Offered).map_err(|wrong| usage(&wrong))
+        }
+        (None, Some(version)) if channel.is_none() => version.parse().map(Wanted::Exactly).map_err(|wrong| usage(&wrong)),
+        _ => Err(usage(&"install wants --proxy HOST[:PORT] [--channel NAME], or --version X")),
+    }
 }
 
 fn usage(what: &dyn std::fmt::Display) -> Error {
@@ -205,6 +242,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_installed_is_understood_and_can_be_asked_for_again() {
+        let wanted = |words: &[&str]| match read(words) {
+            Ok(Request { action: Action::Install(wanted), .. }) => wanted,
+            other => panic!("{other:?}"),
+        };
+        let exactly = wanted(&["install", "--version", "v16.2.0"]);
+        assert_eq!(exactly, Wanted::Exactly("16.2.0".parse().unwrap()));
+        assert_eq!(exactly.words(), ["install", "--version", "16.2.0"]);
+        let offered = wanted(&["install", "--proxy", "example.test:3080", "--channel", "stable/cloud"]);
+        assert_eq!(offered.words(), ["install", "--proxy", "example.test:3080", "--channel", "stable/cloud"]);
+        assert_eq!(wanted(&["install", "--proxy=example.test"]).words()[2..], ["example.test", "--channel", "default"]);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_named() {
         let wrong = |words: &[&str]| read(words).unwrap_err();
         assert_eq!(wrong(&[]), "no command");
@@ -213,6 +264,13 @@ mod tests {
         assert_eq!(wrong(&["run", "--now"]), "invalid option '--now'");
         assert_eq!(wrong(&["run", "--raw"]), "--raw belongs to `version`");
         assert_eq!(wrong(&["run", "--config"]), "missing argument for option '--config'");
+        assert_eq!(wrong(&["run", "--proxy", "x"]), "--proxy, --channel and --version belong to `install`");
+        let either = "install wants --proxy HOST[:PORT] [--channel NAME], or --version X";
+        assert_eq!(wrong(&["install"]), either);
+        assert_eq!(wrong(&["install", "--proxy", "x", "--version", "16.2.0"]), either);
+        assert_eq!(wrong(&["install", "--channel", "x", "--version", "16.2.0"]), either);
+        assert_eq!(wrong(&["install", "--version", "16.2"]), "\"16.2\" is not a version such as 16.2.0");
+        assert_eq!(wrong(&["install", "--proxy", "x/y"]), "\"x/y\" is no HOST[:PORT]");
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub(super) fn consider(
     Ok(Considered { facts, decision, now, agent })
 }
 
-fn connect<'m>(machine: &'m Machine, policy: &Policy) -> Result<VersionServer<'m>, Error> {
+pub(super) fn connect<'m>(machine: &'m Machine, policy: &Policy) -> Result<VersionServer<'m>, Error> {
     if policy.transport == Transport::PlainLocal {
         machine.log.warning(format!("fetching {}/version in insecure mode (not safe for production use).", policy.endpoint));
     }
@@ -110,7 +110,7 @@ fn connect<'m>(machine: &'m Machine, policy: &Policy) -> Result<VersionServer<'m
     VersionServer::new(&policy.endpoint, policy.transport, surroundings)
 }
 
-fn offered(machine: &Machine, server: &mut VersionServer) -> Result<Target, Error> {
+pub(super) fn offered(machine: &Machine, server: &mut VersionServer) -> Result<Target, Error> {
     let answer = server.version().inspect_err(|_| {
         machine.log.warning("failed to get target version, cannot proceed with update check.");
     })?;

@@ -5,6 +5,7 @@ mod apply;
 pub mod cli;
 mod consider;
 mod dry_run;
+pub mod install;
 mod leftover;
 mod outcome;
 pub mod setup;
@@ -99,4 +100,11 @@ fn announce(machine: &Machine, loaded: &Loaded, ledger: &mut Ledger) {
         }
     }
     ledger.record.warned.clone_from(&loaded.unknown);
+}
+
+fn root_only(machine: &Machine, command: &str) -> Result<(), Error> {
+    if machine.is_superuser() {
+        return Ok(());
+    }
+    Err(Error::new(Class::NotRoot, format!("`{command}` needs root"), format!("sudo teleport-upgrade {command}")))
 }

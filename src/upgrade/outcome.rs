@@ -21,6 +21,8 @@ pub enum Outcome {
     },
     /// The upgrade is due, but the administrator's own settings forbid it.
     Blocked(Blocked),
+    /// What `install` was to bring is there.
+    AlreadyThere(Release),
     /// The agent is on another version.
     Upgraded {
         /// The version before, if it was known.
@@ -53,6 +55,7 @@ impl Outcome {
         match self {
             Self::Upgraded { .. } => "upgraded",
             Self::LeftToOthers { .. } => "left-to-others",
+            Self::AlreadyThere(_) => "up-to-date",
             Self::Blocked(_) => "blocked",
             Self::Decided(decision) => match decision {
                 Decision::Stay(Stay::NoTarget) => "no-target",
@@ -73,7 +76,7 @@ impl Outcome {
     /// Says what the log does not say yet.
     pub(super) fn say(&self, machine: &Machine) {
         match self {
-            Self::Decided(_) => {}
+            Self::Decided(_) | Self::AlreadyThere(_) => {}
             Self::LeftToOthers { to } => {
                 machine.log.info(format!("the file `installer` says `nop`: leaving the upgrade to {to} to others."))
             }
@@ -85,7 +88,7 @@ impl Outcome {
 
     fn sentence(&self) -> String {
         match self {
-            Self::Upgraded { to, .. } => format!("on {to}"),
+            Self::Upgraded { to, .. } | Self::AlreadyThere(to) => format!("on {to}"),
             Self::LeftToOthers { to } => format!("{to} is due and left to others"),
             Self::Blocked(Blocked(why)) => why.lines().next().unwrap_or_default().to_owned(),
             Self::Decided(decision) => match decision {

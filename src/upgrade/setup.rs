@@ -13,6 +13,7 @@ use crate::host::record::Ledger;
 use crate::host::{enrolment, ownership, timer, transient};
 use crate::rules::facts::{Enrolment, NOT_ENROLLED};
 use crate::rules::policy::{Installer, Package};
+use crate::upgrade::root_only;
 
 /// Makes this host ready for its first run: the timer has its offset; at the first installation the configuration directory is root's, and
 /// a hold that the stock updater left is ours. Says when the agent that runs has to be restarted to export its windows. Twice is as good as
@@ -82,11 +83,4 @@ pub fn release(machine: &Machine, directory: &Path, package: Option<Package>) ->
         Some(_) if hold::place(machine).is_empty() => transient::leave(machine, "release", &["release", package.as_str()]),
         _ => hold::let_go(machine, &*packages, &package),
     }
-}
-
-fn root_only(machine: &Machine, command: &str) -> Result<(), Error> {
-    if machine.is_superuser() {
-        return Ok(());
-    }
-    Err(Error::new(Class::NotRoot, format!("`{command}` needs root"), format!("sudo teleport-upgrade {command}")))
 }

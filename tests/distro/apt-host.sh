@@ -32,6 +32,8 @@ refresh() { apt_here -o APT::Update::Error-Mode=any update; }
 channel() { repository debian "$1"; }
 reinstall() { apt_here install --reinstall "teleport-ent=$1"; }
 
+erase_agent() { dpkg --purge teleport-ent >/dev/null; }
+
 # repository_becomes NAME: from now on the good repository's indexes are those of apt/NAME.
 repository_becomes() {
     rm -r /srv/lab/apt/debian/dists

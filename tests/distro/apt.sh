@@ -198,6 +198,27 @@ run_needs_root() {
     expect_exit 77
 }
 
+an_image_that_has_no_agent_gets_it_by_install_and_follows_its_cluster() {
+    local channels=/srv/lab/answers/v1/webapi/automaticupgrades/channel
+    erase_agent
+    rm -rf "$STATE" "$CONFIG"
+    offer 16.2.0
+    mkdir -p $channels
+    ln -s /srv/lab/answers/v1/stable/cloud $channels/default
+    upgrade install --proxy updates.example.test
+    expect_exit 0
+    expect_version 16.2.0
+    expect_held
+    [[ $(cat "$CONFIG/endpoint") == updates.example.test:443/v1/webapi/automaticupgrades/channel/default ]] ||
+        failed "the endpoint is $(cat "$CONFIG/endpoint")"
+    upgrade run
+    expect_exit 0
+    expect_said '[i] no upgrades available (16.2.0 == 16.2.0)'
+    upgrade install --version 16.2.0
+    expect_exit 0
+    expect_said 'is installed already; nothing was changed.'
+}
+
 # --- dry-run ------------------------------------------------------------------------------------------
 
 a_dry_run_changes_nothing_at_all() {

@@ -18,6 +18,8 @@ repository() {
 # channel CHANNEL: from now on that one of the same repository; what else its file says is left alone.
 channel() { sed -i "s,^baseurl=.*,baseurl=$VENDOR/$1," "$SOURCE"; }
 
+erase_agent() { rpm -e teleport-ent; }
+
 # repository_becomes NAME: from now on the good repository's indexes are those of rpm/NAME.
 repository_becomes() {
     local channel

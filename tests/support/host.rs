@@ -30,6 +30,7 @@ use teleport_upgrade::log::{Log, Priorities, Volume};
 use teleport_upgrade::rules::facts::Mandate;
 use teleport_upgrade::rules::moment::Moment;
 use teleport_upgrade::rules::policy::Package;
+use teleport_upgrade::upgrade::install::{Wanted, install};
 use teleport_upgrade::upgrade::setup::{release, setup};
 use teleport_upgrade::upgrade::{dry_run, run};
 use time::UtcOffset;
@@ -325,6 +326,10 @@ impl Host {
 
     pub(crate) fn dry_run(&self) -> Ran {
         self.act(|machine, config| dry_run(machine, config).map(|()| 0))
+    }
+
+    pub(crate) fn install(&self, wanted: &Wanted) -> Ran {
+        self.act(|machine, config| install(machine, config, wanted).map(|outcome| outcome.exit() as u8))
     }
 
     pub(crate) fn setup(&self) -> Ran {
