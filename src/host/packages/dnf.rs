@@ -8,11 +8,12 @@ use crate::error::{Class, Error};
 use crate::host::command::{Answer, Argv, query};
 use crate::host::durable;
 use crate::host::machine::Machine;
+use crate::host::packages::dnf_restraints::Restraints;
 use crate::host::packages::patience::{Patience, Tried};
 use crate::host::packages::rpm::{self, QUESTION, Source, text};
 use crate::host::packages::trouble::{Trouble, explained};
 use crate::host::packages::{Act, Available, Later, Lists, Packages, Reach, State, Transaction};
-use crate::host::packages::{Holds, dnf_reply, exclude, glob, rpm_reply};
+use crate::host::packages::{Holds, dnf_reply, exclude, rpm_reply};
 use crate::host::transcript::{Ended, Transcript, change};
 use crate::rules::plan::Restraint;
 use crate::rules::policy::{Package, Repo};
@@ -20,15 +21,6 @@ use crate::rules::release::Release;
 
 /// Where repositories are configured (dnf.conf(5), `reposdir`).
 const REPOSITORIES: [&str; 3] = ["/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d"];
-/// Where excludes for every repository are.
-const MAIN: [&str; 3] = ["/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/yum/yum.conf"];
-/// What dnf5 lays over that and over repositories, in parts.
-const MAIN_PARTS: [&str; 2] = ["/etc/dnf/libdnf5.conf.d", "/usr/share/dnf5/libdnf.conf.d"];
-const OVERRIDES: [&str; 2] = ["/etc/dnf/repos.override.d", "/usr/share/dnf5/repos.override.d"];
-/// The versionlock plugin of dnf 4: its settings, and its list unless they name another one; and what dnf5 keeps itself.
-const VERSION_LOCK_SETTINGS: [&str; 2] = ["/etc/dnf/plugins/versionlock.conf", "/etc/yum/pluginconf.d/versionlock.conf"];
-const VERSION_LOCK_LIST: &str = "/etc/dnf/plugins/versionlock.list";
-const VERSION_LOCK_TOML: &str = "/etc/dnf/versionlock.toml";
 /// Whose process id dnf 4 keeps while it works, beside rpm's own lock.
 const PID_FILES: [&str; 3] =
     ["/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid", "/var/lib/dnf/rpmdb_lock.pid"];
@@ -93,7 +85,8 @@ impl<'m> Dnf<'m> {
 
     /// Options that lead past our own hold, and past an administrator's where that one was decided to be passed.
     fn past_holds(&self, package: &Package) -> Vec<String> {
-        let (locked, everywhere) = (self.version_lock(package).is_some(), self.main_exclude(package).is_some());
+        let restraints = self.restraints();
+        let (locked, everywhere) = (restraints.version_lock(package).is_some(), restraints.main_exclude(package).is_some());
         let mut options = Vec::new();
         match (self.generation, &self.source) {
             (Generation::Four, _) if everywhere => options.push("--disableexcludes=all".into()),
@@ -116,6 +109,10 @@ impl<'m> Dnf<'m> {
             (Reach::Every, Generation::Five, Some(id)) => vec![format!("--from-repo={id}")],
             _ => Vec::new(),
         }
+    }
+
+    fn restraints(&self) -> Restraints<'_> {
+        Restraints { machine: self.machine, source: &self.source }
     }
 
     fn id(&self) -> Option<&str> {
@@ -185,63 +182,6 @@ impl<'m> Dnf<'m> {
         })
     }
 
-    // --- holds ---
-
-    /// What of an administrator's keeps the package at its version, besides a plain word.
-    fn others_hold(&self, package: &Package) -> Option<Restraint> {
-        let excluded = self.section_exclude(package).or_else(|| self.main_exclude(package)).map(|(word, file)| Restraint {
-            is: format!("excluded (`{word}` in {})", file.display()),
-            release: "change that line there".into(),
-        });
-        excluded.or_else(|| {
-            self.version_lock(package).map(|file| Restraint {
-                is: format!("locked in {}", file.display()),
-                release: format!("release it (`{} versionlock delete {package}`)", self.name),
-            })
-        })
-    }
-
-    /// In the repository's own section, or in what dnf5 lays over it.
-    fn section_exclude(&self, package: &Package) -> Option<(String, PathBuf)> {
-        let Source::Repository { id, file } = &self.source else { return None };
-        let own = text(file).and_then(|text| restraining(&text, id, package, Plain::IsOurs)).map(|word| (word, file.clone()));
-        own.or_else(|| {
-            rpm::files(self.machine, &OVERRIDES, "repo").into_iter().find_map(|file| {
-                let word = restraining(&text(&file)?, id, package, Plain::Counts)?;
-                Some((word, file))
-            })
-        })
-    }
-
-    fn main_exclude(&self, package: &Package) -> Option<(String, PathBuf)> {
-        let main = MAIN.iter().map(|file| self.machine.path(file));
-        main.chain(rpm::files(self.machine, &MAIN_PARTS, "conf")).find_map(|file| {
-            let word = restraining(&text(&file)?, "main", package, Plain::Counts)?;
-            Some((word, file))
-        })
-    }
-
-    /// The versionlock plugin of dnf 4, where it is at work, or what dnf5 has for it.
-    fn version_lock(&self, package: &Package) -> Option<PathBuf> {
-        let of_plugin = VERSION_LOCK_SETTINGS.iter().find_map(|settings| {
-            let settings = text(&self.machine.path(settings)).filter(|text| !exclude::is_disabled(text, "main"))?;
-            let list = exclude::words_of(&settings, "main", &["locklist"]).pop().unwrap_or(VERSION_LOCK_LIST);
-            let list = self.machine.path(list);
-            let locks =
-                |line: &str| !line.starts_with('#') && glob::concerns(line.trim().trim_start_matches('!'), package.as_str());
-            text(&list).is_some_and(|text| text.lines().any(locks)).then_some(list)
-        });
-        of_plugin.or_else(|| {
-            let named = |line: &str| {
-                line.split_once('=').is_some_and(|(key, value)| {
-                    key.trim() == "name" && glob::matches(value.trim().trim_matches(['"', '\'']), package.as_str())
-                })
-            };
-            let file = self.machine.path(VERSION_LOCK_TOML);
-            text(&file).is_some_and(|text| text.lines().any(named)).then_some(file)
-        })
-    }
-
     /// The file of the repository, following links: it is replaced, not they.
     fn file(&self) -> Result<(&str, PathBuf), Error> {
         match &self.source {
@@ -263,25 +203,6 @@ fn edit(id: &str, file: &Path, change: impl Fn(&str) -> Option<String>) -> Resul
     let before = std::fs::read_to_string(file).map_err(|error| unwritten(&error))?;
     let after = change(&before).ok_or_else(|| unwritten(&format!("it has no section [{id}]")))?;
     if after == before { Ok(()) } else { durable::rewrite(file, after.as_bytes()).map_err(|error| unwritten(&error)) }
-}
-
-/// Whether the package's very name among the excludes is our own hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plain {
-    IsOurs,
-    Counts,
-}
-
-/// The first word of the section's excludes that concerns the package; or its `includepkgs`, if that leaves the package out.
-fn restraining(text: &str, section: &str, package: &Package, plain: Plain) -> Option<String> {
-    let ours = |word: &str| plain == Plain::IsOurs && word == package.as_str();
-    let mut excludes = exclude::words(text, section).into_iter();
-    if let Some(word) = excludes.find(|word| !ours(word) && glob::concerns(word, package.as_str())) {
-        return Some(word.to_owned());
-    }
-    let included = exclude::words_of(text, section, &["includepkgs"]);
-    let in_every_version = included.iter().any(|word| glob::matches(word, package.as_str()));
-    (!included.is_empty() && !in_every_version).then(|| format!("includepkgs={}", included.join(" ")))
 }
 
 /// By the program that the name leads to, or else by what it says (V22).
@@ -369,7 +290,7 @@ impl Packages for Dnf<'_> {
         };
         let holds = |package: &Package| Holds {
             plain: section.as_ref().is_some_and(|(text, id)| exclude::words(text, id).contains(&package.as_str())),
-            other: self.others_hold(package),
+            other: self.restraints().any(self.name, package),
         };
         Ok(packages.iter().map(|package| rpm_reply::state(&installed, package.as_str(), holds(package))).collect())
     }

@@ -9,6 +9,7 @@ mod apt_source;
 mod choice;
 mod dnf;
 mod dnf_reply;
+mod dnf_restraints;
 mod exclude;
 mod glob;
 mod patience;
