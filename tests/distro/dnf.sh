@@ -104,3 +104,22 @@ h10_the_agent_itself_never_comes_from_another_repository() {
     expect_version lab-elsewhere 1.0
     [[ $(dnf -q -C repoquery --installed --qf '%{from_repo}' teleport-ent) == teleport ]] || failed 'the agent came from elsewhere'
 }
+
+our_package_is_installed_and_removed_by_yum_on_a_host_without_systemd() {
+    # shellcheck source=tests/distro/updater-host.sh
+    source "${BASH_SOURCE[0]%/*}/updater-host.sh"
+    bare_host
+    yum -y -q --disablerepo='*' install "$(build rpm --binary /run/lab/bin/teleport-upgrade --out /tmp/packages)"
+    expect_updater "$OURS"
+    [[ -L $LINK ]] || failed 'the timer is not enabled for a host that is booted later'
+    configure endpoint updates.example.test/v1/stable/cloud
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_version 16.2.0
+    expect_held
+    yum -y -q remove teleport-ent-updater
+    wait_for 'the hold to end' expect_no_hold
+    [[ ! -e $UPGRADE && ! -e $STATE && ! -e $LINK ]] || failed 'something was left behind'
+    expect_version 16.2.0
+}
