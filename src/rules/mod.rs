@@ -13,3 +13,5 @@ pub mod wording;
 
 #[cfg(test)]
 mod decide_table;
+#[cfg(test)]
+mod story;

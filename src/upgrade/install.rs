@@ -7,7 +7,7 @@ use crate::config;
 use crate::error::{Class, Error, quoted};
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
-use crate::host::packages::{self, Packages};
+use crate::host::packages::{self, Completeness, Packages};
 use crate::host::record::Ledger;
 use crate::host::transcript::Transcript;
 use crate::host::{endpoint, service};
@@ -81,8 +81,8 @@ pub fn install(machine: &Machine, directory: &Path, wanted: &Wanted) -> Result<O
     let packages = packages::choose(machine, policy.installer, policy.repo.as_ref())?.ok_or_else(|| {
         Error::new(Class::Config, "the file `installer` says `nop`: nothing is installed here", "remove the file `installer`")
     })?;
-    let Some((package, version)) = present(&*packages, &policy)? else {
-        let mut ledger = Ledger::open(machine, &lock);
+    let mut ledger = Ledger::open(machine, &lock);
+    let Some((package, version, completeness)) = present(&*packages, &policy)? else {
         let ended = bring(machine, &*packages, &policy, wanted, &lock, &mut ledger);
         let saved = outcome::conclude(machine, &mut ledger, &ended);
         return ended.and_then(|outcome| saved.map(|()| outcome));
@@ -92,6 +92,11 @@ pub fn install(machine: &Machine, directory: &Path, wanted: &Wanted) -> Result<O
             drop(lock);
             run(machine, directory, Mandate::Force)
         }
+        Wanted::Exactly(_) if ledger.record.pending.is_some() || completeness != Completeness::Complete => Err(Error::new(
+            Class::Package,
+            format!("the installation of {package} {version} was cut off"),
+            "finish it: teleport-upgrade run",
+        )),
         Wanted::Exactly(release) if packages.release_of(&version).as_ref() == Some(release) => {
             machine.log.info(format!("{package} {version} is installed already; nothing was changed."));
             Ok(Outcome::AlreadyThere(release.clone()))
@@ -104,11 +109,11 @@ pub fn install(machine: &Machine, directory: &Path, wanted: &Wanted) -> Result<O
     }
 }
 
-/// The agent's package and its version, if there is one.
-fn present(packages: &dyn Packages, policy: &Policy) -> Result<Option<(Package, String)>, Error> {
+/// The agent's package, its version and how far its installation got, if there is one.
+fn present(packages: &dyn Packages, policy: &Policy) -> Result<Option<(Package, String, Completeness)>, Error> {
     let known = candidates(policy, &Package::KNOWN);
     let states = packages.states(&known)?;
-    Ok(known.into_iter().zip(states).find_map(|(package, state)| Some((package, state.version?))))
+    Ok(known.into_iter().zip(states).find_map(|(package, state)| Some((package, state.version?, state.completeness))))
 }
 
 fn candidates(policy: &Policy, names: &[&str]) -> Vec<Package> {

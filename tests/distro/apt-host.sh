@@ -28,6 +28,10 @@ apt_here() {
 }
 refresh() { apt_here -o APT::Update::Error-Mode=any update; }
 
+install_here() { apt_here install "$1=$2"; }
+# spelled VERSION: how messages and command lines name the agent's package of that version.
+spelled() { echo "teleport-ent=$1"; }
+
 # channel CHANNEL: the good repository's. reinstall VERSION: the agent, from there.
 channel() { repository debian "$1"; }
 reinstall() { apt_here install --reinstall "teleport-ent=$1"; }

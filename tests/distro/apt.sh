@@ -5,38 +5,6 @@
 
 # --- the ordinary life of a host ----------------------------------------------------------------------
 
-an_offered_version_is_installed_inside_the_window_and_held() {
-    offer 16.2.0
-    window open
-    upgrade run
-    expect_exit 0
-    expect_said '[i] an upgrade is available (16.1.7 -> 16.2.0)'
-    expect_said '[i] within maintenance window, upgrade will be attempted.'
-    expect_said '[i] attempting apt install teleport-ent=16.2.0...'
-    expect_version 16.2.0
-    expect_held
-}
-
-a_second_run_finds_nothing_to_do() {
-    offer 16.2.0
-    window open
-    upgrade run
-    upgrade run
-    expect_exit 0
-    expect_said '[i] no upgrades available (16.2.0 == 16.2.0)'
-    expect_unsaid 'attempting apt install'
-    expect_held
-}
-
-outside_the_window_nothing_is_installed() {
-    offer 16.2.0
-    window closed
-    upgrade run
-    expect_exit 0
-    expect_said '[i] upgrade is non-critical and we are outside of maintenance window, not attempting.'
-    expect_version 16.1.7
-}
-
 a_critical_version_does_not_wait_for_the_window() {
     offer 16.2.0 yes
     window closed
@@ -79,49 +47,12 @@ the_word_none_means_no_target_now() {
     expect_version 16.1.7
 }
 
-h33_a_lower_version_of_the_same_major_is_followed() {
-    apt_here install teleport-ent=16.3.0
-    offer 16.2.1
-    window open
-    upgrade run
-    expect_exit 0
-    expect_version 16.2.1
-}
-
-h33_a_lower_major_is_refused() {
-    apt_here install teleport-ent=17.0.0
-    offer 16.3.0
-    window open
-    upgrade run
-    expect_said 'refusing to go down from 17.0.0 to 16.3.0'
-    expect_version 17.0.0
-}
-
-a_higher_major_is_followed() {
-    offer 17.0.0
-    window open
-    upgrade run
-    expect_exit 0
-    expect_version 17.0.0
-}
-
 a_pre_release_is_spelled_as_the_repository_spells_it() {
     offer 16.3.0-rc.1
     window open
     upgrade run
     expect_exit 0
     expect_version 16.3.0-rc.1
-}
-
-the_fips_package_stays_the_fips_package() {
-    apt_here install teleport-ent-fips=16.1.7
-    offer 16.2.0
-    window open
-    upgrade run
-    expect_exit 0
-    expect_version teleport-ent-fips 16.2.0
-    expect_version teleport-ent none
-    expect_held teleport-ent-fips
 }
 
 a_deb822_source_works_like_a_list() {
@@ -154,21 +85,6 @@ plain_http_to_localhost_works_when_asked_for_and_is_warned_about() {
     expect_version 16.2.0
 }
 
-h34_without_systemd_the_running_agent_is_told_to_hang_up_and_its_successor_is_seen() {
-    echo 60 >/etc/teleport-standin.drain
-    teleport start --pid-file=/run/teleport.pid >/dev/null &
-    old=$!
-    wait_for 'the agent to write its PID file' test -s /run/teleport.pid
-    offer 16.2.0
-    window open
-    upgrade run
-    expect_exit 0
-    expect_version 16.2.0
-    expect_said "the agent runs the new version (pid $(in_charge)); open sessions go on in the old process (pid $old)."
-    [[ $(readlink "/proc/$(in_charge)/exe") == /usr/local/bin/teleport ]] || failed "the agent in charge does not run the installed file"
-    kill -0 "$old" || failed "the old process did not survive to drain its sessions"
-}
-
 h34_without_systemd_a_person_is_told_to_restart_an_agent_that_does_not_obey() {
     repository debian lab/ignore_hup
     refresh
@@ -198,42 +114,7 @@ run_needs_root() {
     expect_exit 77
 }
 
-an_image_that_has_no_agent_gets_it_by_install_and_follows_its_cluster() {
-    local channels=/srv/lab/answers/v1/webapi/automaticupgrades/channel
-    erase_agent
-    rm -rf "$STATE" "$CONFIG"
-    offer 16.2.0
-    mkdir -p $channels
-    ln -s /srv/lab/answers/v1/stable/cloud $channels/default
-    upgrade install --proxy updates.example.test
-    expect_exit 0
-    expect_version 16.2.0
-    expect_held
-    [[ $(cat "$CONFIG/endpoint") == updates.example.test:443/v1/webapi/automaticupgrades/channel/default ]] ||
-        failed "the endpoint is $(cat "$CONFIG/endpoint")"
-    upgrade run
-    expect_exit 0
-    expect_said '[i] no upgrades available (16.2.0 == 16.2.0)'
-    upgrade install --version 16.2.0
-    expect_exit 0
-    expect_said 'is installed already; nothing was changed.'
-}
-
 # --- dry-run ------------------------------------------------------------------------------------------
-
-a_dry_run_changes_nothing_at_all() {
-    local before
-    offer 16.2.0
-    window open
-    upgrade run
-    offer 16.2.1
-    before=$(snapshot)
-    upgrade dry-run
-    expect_exit 0
-    expect_said '16.2.0 -> 16.2.1'
-    expect_nothing_changed "$before"
-    expect_version 16.2.0
-}
 
 a_dry_run_before_the_first_run_changes_nothing_at_all() {
     local before
@@ -301,28 +182,6 @@ h06_a_second_run_at_once_names_the_first_and_leaves() {
 
 # --- H08: holds ---------------------------------------------------------------------------------------
 
-h08_our_own_hold_does_not_stop_us_and_is_there_again_afterwards() {
-    offer 16.2.0
-    window open
-    upgrade run
-    expect_held
-    offer 16.2.1
-    upgrade run
-    expect_exit 0
-    expect_version 16.2.1
-    expect_held
-}
-
-h08_our_own_hold_is_there_again_after_a_failed_upgrade() {
-    offer 16.2.0
-    window open
-    upgrade run
-    offer 16.2.9
-    upgrade run
-    expect_exit 69
-    expect_held
-}
-
 # With `lock` off no hold is ours, so this one is the administrator's.
 h08_the_administrators_hold_wins_even_over_critical() {
     configure lock no
@@ -348,15 +207,6 @@ h08_force_passes_the_administrators_hold_and_keeps_it() {
     expect_exit 0
     expect_version 16.2.0
     expect_held
-}
-
-h08_lock_no_leaves_no_hold_behind() {
-    configure lock no
-    offer 16.2.0
-    window open
-    upgrade run
-    expect_version 16.2.0
-    expect_not_held
 }
 
 # --- orders to end ------------------------------------------------------------------------------------

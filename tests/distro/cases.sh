@@ -22,7 +22,8 @@ host_of() {
 # files_of SUITE: where its cases stand. What rpm hosts have in common is run on each kind of them.
 files_of() {
     case $1 in
-        dnf|zypper) echo "rpm rpm-repositories $1" ;;
+        apt) echo everyday apt ;;
+        dnf|zypper) echo "everyday rpm rpm-repositories $1" ;;
         dnf_systemd|zypper_systemd) echo systemd ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd rpm_package_systemd ;;
         package_systemd) echo updater_systemd package_systemd ;;

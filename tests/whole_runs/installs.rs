@@ -101,3 +101,15 @@ fn a_version_that_no_repository_has_is_named() {
         ran.said
     );
 }
+
+/// Killed in the middle: neither "installed already" nor begun from the start.
+#[test]
+fn h04_an_installation_that_was_cut_off_is_finished_by_a_run_and_not_called_done() {
+    let host = host();
+    host.install(&exactly("16.2.0"));
+    host.state("installed", "hold ok half-configured 16.2.0\n");
+    let ran = host.install(&exactly("16.2.0"));
+    assert_eq!(ran.did(), (69, Vec::new()));
+    let sentence = "[!] the installation of teleport-ent 16.2.0 was cut off\n    next: finish it: teleport-upgrade run\n";
+    assert!(ran.said.ends_with(sentence), "{}", ran.said);
+}

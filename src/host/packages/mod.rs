@@ -249,7 +249,8 @@ pub trait Packages {
         String::new()
     }
 
-    /// Ends the hold, which lies at that [`Packages::place`], waiting for a lock that somebody has. Writes nothing of ours: our own state may be gone by then.
+    /// Ends the hold, which lies at that [`Packages::place`], waiting for a lock that somebody has. Writes nothing of ours: our own state
+    /// may be gone by then.
     ///
     /// # Errors
     /// When the manager would not.

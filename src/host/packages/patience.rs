@@ -48,7 +48,7 @@ impl Patience {
             } else if was_here && !machine.myself.exists() {
                 "this program was removed"
             } else {
-                self.pause(machine, holder.as_deref());
+                self.pause(machine, holder.as_deref(), &format!("for up to {}", span(CEILING)));
                 continue;
             };
             let what = format!("{ended} while {} holds a package manager lock", named(holder.as_deref()));
@@ -66,15 +66,14 @@ impl Patience {
         loop {
             match attempt()? {
                 Tried::Ran(result) => return Ok(result),
-                Tried::Locked(holder) => self.pause(machine, holder.as_deref()),
+                Tried::Locked(holder) => self.pause(machine, holder.as_deref(), "until it is done"),
             }
         }
     }
 
-    fn pause(&self, machine: &Machine, holder: Option<&str>) {
+    fn pause(&self, machine: &Machine, holder: Option<&str>, how_long: &str) {
         if !self.named.replace(true) {
-            let who = named(holder);
-            machine.log.info(format!("{who} holds a package manager lock; waiting for up to {}.", span(CEILING)));
+            machine.log.info(format!("{} holds a package manager lock; waiting {how_long}.", named(holder)));
         }
         (machine.pause)(RETRY);
     }
