@@ -3,8 +3,8 @@
 # Services are never started, and an agent that the host really runs is taken out of the copy.
 set -euo pipefail
 
-packages=(apt-utils ca-certificates curl dbus faketime gnupg gzip iproute2 nginx-light openssl procps
-    strace systemd systemd-container util-linux)
+packages=(apt-utils busybox-static ca-certificates curl dbus faketime gnupg gzip iproute2 nginx-light openssl opendoas procps
+    strace sudo systemd systemd-container util-linux wget)
 
 # shellcheck source=tests/distro/install.sh
 source "${BASH_SOURCE[0]%/*}/install.sh"

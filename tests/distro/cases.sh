@@ -5,7 +5,8 @@ set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
 source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
-suites=(apt repositories trust systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd)
+suites=(apt repositories trust systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
+    package_bare dnf_bare zypper_bare)
 results=$1
 pattern=${2:-}
 
@@ -27,6 +28,7 @@ files_of() {
         dnf_systemd|zypper_systemd) echo systemd ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd rpm_package_systemd ;;
         package_systemd) echo updater_systemd package_systemd ;;
+        package_bare|dnf_bare|zypper_bare) echo bare ;;
         *) echo "$1" ;;
     esac
 }

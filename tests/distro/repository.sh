@@ -89,6 +89,10 @@ gpg --armor --export teleport@example.test >"$KEYRING"
 gpg --armor --export expired@example.test >expired.asc
 
 channels() { (cd "$POOL" && printf '%s\n' */*); }
+# Channels of one major version, as editions that are not the cloud's have them.
+mkdir -p "$POOL/stable/v16"
+cp "$POOL"/stable/cloud/*_16.*.deb "$POOL/stable/v16/"
+cp "$KEYRING" apt/gpg
 for channel in $(channels); do index "$channel"; done
 release debian
 for trouble in stranger expired-key unsigned expired-metadata; do

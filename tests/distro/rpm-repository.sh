@@ -23,6 +23,8 @@ make_web /srv/lab/rpm yum.releases.teleport.dev zypper.releases.teleport.dev
 mkdir -p rpm/good rpm/rhel/9/Teleport rpm/opensuse-leap/15.5/Teleport
 ln -s ../../../good "rpm/rhel/9/Teleport/$ARCH"
 ln -s ../../../good "rpm/opensuse-leap/15.5/Teleport/$ARCH"
+mkdir -p rpm/sles/15/Teleport
+ln -s ../../../good "rpm/sles/15/Teleport/$ARCH"
 
 # --- packages -----------------------------------------------------------------------------------------
 
@@ -108,7 +110,10 @@ cp teleport.asc rpm/gpg
 mapfile -t packages < <(find rpm/good -name '*.rpm' ! -path '*/unsigned_package/*-16.2.0-*' ! -path '*/strange_package/*-16.2.0-*')
 sign_packages teleport "${packages[@]}"
 sign_packages stranger rpm/good/lab/strange_package/*-16.2.0-*.rpm
-for channel in stable/cloud $(cd rpm/good && echo lab/*); do index "$channel"; done
+# A channel of one major version, as editions that are not the cloud's have it.
+mkdir rpm/good/stable/v16
+cp rpm/good/stable/cloud/*-16.*.rpm rpm/good/stable/v16/
+for channel in stable/cloud stable/v16 $(cd rpm/good && echo lab/*); do index "$channel"; done
 for trouble in stranger expired-key unsigned; do
     for channel in $(channels); do
         mkdir -p "rpm/$trouble/$channel"
