@@ -30,19 +30,20 @@ install.sh --proxy HOST[:PORT] [oss|enterprise|cloud]
 install.sh --uninstall
 
 Installs the Teleport agent at exactly that version, then teleport-upgrade,
-which keeps it on the version that its cluster wants. Twice is as good as once.
+which keeps it on the version that its cluster wants. A second run completes
+what the first could not, and changes nothing that is done.
 
-  --proxy HOST[:PORT]       ask this cluster which version; follow it from now on
+  --proxy HOST[:PORT]       ask this cluster which version, and follow it
   --channel NAME            its channel (default: default)
   --fips                    the FIPS build (enterprise, cloud)
   --no-updater              the agent alone
-  --updater-package WHERE   a file, or an https address with --updater-sha256 SUM
+  --updater-package WHERE   a file, or https://... with --updater-sha256 SUM
   --repo-url URL            a mirror, as it stands in the repository file
                             (also TELEPORT_REPO_URL)
   --repo-channel NAME       stable/v16, stable/cloud, stable/rolling ...
   --key-url URL             its key, with --key-fingerprint HEX
-  --dry-run                 print every command that would run; change nothing
-  --uninstall               remove agent, updater and repository; keep the data
+  --dry-run                 print every command, change nothing
+  --uninstall               remove agent, updater, repository; keep the data
   --help
 
 Exit codes: 0 done, 64 usage, 69 not to be had, 75 try again, 77 needs root,
@@ -145,13 +146,13 @@ HELP
     # --- the host -----------------------------------------------------------------------------------------------------
 
     # os_value KEY: of /etc/os-release, which is read and never run.
-    os_value() { sed -n "s/^$1=//p" "$os_release" | head -n 1 | sed "s/^[\"']//; s/[\"']\$//"; }
+    os_value() { sed -n "s/^$1=//p" "$os_release" 2>/dev/null | head -n 1 | sed "s/^[\"']//; s/[\"']\$//"; }
 
     look_at_host() {
         [ "$(uname -s)" = Linux ] || stop 69 "$(uname -s) is not Linux" 'run this on the Linux host that the agent is for'
         os_release=/etc/os-release
         [ -e "$os_release" ] || os_release=/usr/lib/os-release
-        os_id=$(os_value ID 2>/dev/null) && os_like=$(os_value ID_LIKE) && os_version=$(os_value VERSION_ID) || os_id=''
+        os_id=$(os_value ID) os_like=$(os_value ID_LIKE) os_version=$(os_value VERSION_ID)
         matches "$os_id" '[a-z0-9._-]+' || stop 78 "which distribution this is cannot be told from /etc/os-release" 'restore it from the package base-files, *-release or filesystem'
         matches "$os_version" '[A-Za-z0-9._-]*' || stop 78 "/etc/os-release has a strange VERSION_ID: '$os_version'" 'restore the file'
         machine=$(uname -m)

@@ -130,3 +130,66 @@ killall_of_it() {
     pkill -9 -f 'package script|seq|rpm-tmp|postinst' || true
     echo 0 >/run/lab/slow
 }
+
+# --- other hosts than this one ------------------------------------------------------------------------
+
+# machine_is MACHINE ARCHITECTURE: what uname and dpkg say of it to whoever has /tmp/path first in PATH.
+machine_is() {
+    mkdir -p /tmp/path
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\n[ "$1" = -m ] && echo %s || exec /usr/bin/uname "$@"\n' "$1" >/tmp/path/uname
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\ncase $1 in --print-architecture) echo %s ;; *) exec /usr/bin/dpkg "$@" ;; esac\n' "$2" >/tmp/path/dpkg
+    chmod 755 /tmp/path/*
+}
+
+# distribution_is NAME EXPECTED: what a dry run makes of the /etc/os-release that is there now.
+distribution_is() {
+    local name=$1 expected=$2 kind rest
+    script --dry-run --no-updater 16.2.0 enterprise
+    read -r kind rest <<<"${expected#? }"
+    case $expected in
+        '! '*) expect_stop "$kind" "$rest"; return ;;
+    esac
+    expect_exit 0
+    case $kind in
+        apt)
+            expect_said "apt-get -q -y --no-remove -o Dpkg::Options::=--force-confold install teleport-ent=16.2.0"
+            [[ $(sed -n 's/^    \(URIs\|Suites\|Components\): //p' /run/lab/out | paste -sd' ') == "$rest" ]] || failed "$name: expected $rest: $out"
+            ;;
+        dnf|yum|zypper)
+            grep -qx "    baseurl=$rest" /run/lab/out || failed "$name: expected $rest: $out"
+            grep -qE "^\+ $kind .* install .*teleport-ent[-=]16.2.0$" /run/lab/out || failed "$name: expected $kind to install it: $out"
+            ;;
+        archive) expect_said "https://cdn.teleport.dev/$rest.sha256" ;;
+    esac
+}
+
+# A host of no family that is known, with the vendor's archives at their address.
+bare_of_everything() {
+    local version
+    strip_host
+    release_directory
+    rm /etc/os-release
+    printf 'ID=arch\nBUILD_ID=rolling\n' >/etc/os-release
+    for version in 16.1.7 16.2.0; do archive $version '' "/run/lab/bin/agent-$version"; archive $version -ent "/run/lab/bin/agent-$version"; done
+}
+# archive VERSION VARIANT PROGRAM: as the vendor packs it.
+archive() {
+    local tree=/tmp/archive name
+    rm -rf $tree
+    mkdir -p "$tree/teleport$2/examples"
+    for name in teleport tctl tsh tbot; do install -m 755 "$3" "$tree/teleport$2/$name"; done
+    echo "#!/bin/sh" >"$tree/teleport$2/install"
+    tar -czf "/srv/lab/answers/teleport$2-v$1-linux-amd64-bin.tar.gz" -C $tree "teleport$2"
+    sums
+}
+sums() { (cd /srv/lab/answers && for name in *.tar.gz; do sha256sum "$name" >"$name.sha256"; done); }
+
+# The release directory behind an address, as its process publishes it.
+publish_release() {
+    local file
+    file=$(echo $RELEASE/teleport-ent-updater*)
+    sed -i "s,^    RELEASE_URL=.*,    RELEASE_URL=https://updates.example.test,; s,\(SHA256_$(sum_name "$file")\)='',\1=$(sha256sum "$file" | cut -c1-64)," $RELEASE/install.sh
+    cp $RELEASE/* /srv/lab/answers/
+}
