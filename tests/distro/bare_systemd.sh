@@ -5,7 +5,7 @@ source "${BASH_SOURCE[0]%/*}/bare-host.sh"
 
 # The line of README's first page, from a server with a release, to an agent that exports its windows and is kept up to date.
 one_line_brings_a_bare_host_to_an_enrolled_agent() {
-    bare
+    strip_host
     publish_release
     curl -fsSL https://updates.example.test/install.sh | bash -s -- --key-fingerprint "$FINGERPRINT" 16.2.0 cloud >/run/lab/out 2>&1 || failed "$(cat /run/lab/out)"
     out=$(cat /run/lab/out)
@@ -25,7 +25,7 @@ one_line_brings_a_bare_host_to_an_enrolled_agent() {
     systemctl start teleport-upgrade.service
     expect_version 16.2.1
     expect_agent_in_charge
-    script --uninstall
+    SCRIPT=/srv/lab/answers/install.sh script --uninstall
     expect_exit 0
     [[ $(systemctl is-active teleport) != active && $(systemctl is-active $TIMER) != active && $(installed teleport-ent) == none ]] || failed 'it is still there'
 }

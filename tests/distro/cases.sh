@@ -40,7 +40,7 @@ run_case() {
     began=$EPOCHREALTIME
     [[ $suite != *systemd ]] || boot=(--boot)
     # shellcheck disable=SC2016
-    timeout --kill-after=5 300 bash -c 'source "$1/sandbox.sh"; sandbox "${@:2}"' - "$HERE" \
+    timeout --kill-after=5 "$([[ ${FULL:-} == 1 ]] && echo 3600 || echo 300)" bash -c 'source "$1/sandbox.sh"; sandbox "${@:2}"' - "$HERE" \
         "${boot[@]}" --on "$(host_of "$suite")" distro/case.sh "$file" "$name" </dev/null >"$log" 2>&1 || verdict=FAILED
     printf '%s %s %s\n' "$suite" "$name" "$verdict" >>"$results"
     { # in one piece, since two cases run at a time

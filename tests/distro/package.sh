@@ -17,23 +17,30 @@ two_builds_give_the_same_bytes() {
     lint "$rpm"
 }
 
-the_arm64_packages_are_built_and_their_program_runs() {
-    local package rpm tree=/tmp/arm64/root
-    package=$(build deb --arch arm64 --out /tmp/arm64)
-    [[ $(dpkg-deb -f "$package" Architecture) == arm64 ]] || failed 'the package is not for arm64'
-    dpkg-deb -x "$package" $tree
+a_release_directory_is_whole_and_its_arm64_program_runs() {
+    local release=/tmp/release tree=/tmp/tree deb rpm
+    in_tree tests/make-release $release --url https://example.test/r --amd64 /run/lab/bin/teleport-upgrade
+    (cd $release && sha256sum --check --strict SHA256SUMS) || failed 'the sums are wrong'
+    [[ $(find $release -type f | wc -l) == 6 && $(wc -l <$release/SHA256SUMS) == 5 ]] || failed "it has $(ls $release)"
+    # The script differs from the one in the tree in nothing but what it knows of the release.
+    [[ $(diff /run/lab/tree/install.sh $release/install.sh | grep -c '^>') == 2 ]] || failed 'the script is another one'
+    while read -r sum deb; do
+        [[ $deb == install.sh ]] || grep -qF "'$sum'" $release/install.sh || failed "install.sh does not know $deb"
+    done <$release/SHA256SUMS
+    deb=$(echo $release/*_arm64.deb) rpm=$(echo $release/*.aarch64.rpm)
+    [[ $(dpkg-deb -f "$deb" Architecture) == arm64 ]] || failed 'the package is not for arm64'
+    dpkg-deb -x "$deb" $tree
     [[ $(qemu-aarch64-static $tree/usr/sbin/teleport-upgrade version) == "v$OUR_VERSION" ]] || failed 'its program does not run'
     # A whole check, TLS included.
     offer 16.1.7
     window closed
     qemu-aarch64-static $tree/usr/sbin/teleport-upgrade run 2>/run/lab/said || failed "a check ended with $?: $(cat /run/lab/said)"
     grep -q 'no upgrades available (16.1.7 == 16.1.7)' /run/lab/said || failed "it said: $(cat /run/lab/said)"
-    lint "$package"
-    rpm=$(build rpm --arch arm64 --binary $tree/usr/sbin/teleport-upgrade --out /tmp/arm64)
+    lint "$deb"
     [[ $(rpm -qp --qf '%{ARCH}' "$rpm") == aarch64 ]] || failed 'the package for rpm is not for arm64'
-    mkdir /tmp/arm64/rpm
-    (cd /tmp/arm64/rpm && rpm2cpio "$rpm" | cpio -id --quiet)
-    cmp /tmp/arm64/rpm/usr/sbin/teleport-upgrade $tree/usr/sbin/teleport-upgrade || failed 'the packages contain different programs'
+    mkdir /tmp/unpacked
+    (cd /tmp/unpacked && rpm2cpio "$rpm" | cpio -id --quiet)
+    cmp /tmp/unpacked/usr/sbin/teleport-upgrade $tree/usr/sbin/teleport-upgrade || failed 'the packages contain different programs'
     lint "$rpm"
 }
 

@@ -75,6 +75,7 @@ furnish_lab() {
     getent passwd "$LAB_OWNER" | cut -d: -f6 >"$VIEW/lab/home"
     if [[ -n ${LAB_BINARY:-} ]]; then cp "$LAB_BINARY" "$VIEW/lab/bin/teleport-upgrade"; fi
     if [[ -n ${LAB_PACKAGE:-} ]]; then cp "$LAB_PACKAGE" "$VIEW/lab/teleport-ent-updater.deb"; fi
+    [[ ${FULL:-} != 1 ]] || : >"$VIEW/lab/full"
     if [[ -d $LAB_DIR/programs ]]; then cp "$LAB_DIR"/programs/* "$VIEW/lab/bin/"; fi
 }
 

@@ -25,13 +25,16 @@ agent_before_us() {
 }
 expect_updater() { [[ $(updater_version) == "$1" ]] || failed "expected our package to be $1, it is $(updater_version)"; }
 
-# build FORMAT ARGUMENT...: deb/build or rpm/build of this very tree, or of the copy $TREE, with its person's cargo, without network.
-build() {
+# build FORMAT ARGUMENT...: deb/build or rpm/build.
+build() { in_tree "$1/build" "${@:2}"; }
+# in_tree PROGRAM ARGUMENT...: one of this very tree, or of the copy $TREE, with its person's cargo, without network.
+in_tree() {
     local home
     home=$(cat /run/lab/home)
     env PATH="$home/.cargo/bin:$PATH" CARGO_HOME="$home/.cargo" RUSTUP_HOME="$home/.rustup" CARGO_NET_OFFLINE=true \
-        CARGO_TARGET_DIR=/tmp/target "${TREE:-/run/lab/tree}/$1/build" "${@:2}"
+        CARGO_TARGET_DIR=/tmp/target "${TREE:-/run/lab/tree}/$1" "${@:2}"
 }
+
 # --- time and sessions (booted sandboxes only) --------------------------------------------------------
 
 # The timer fires at once, and again three seconds after each run.
