@@ -3,5 +3,6 @@
 mod house;
 mod offers;
 mod package;
+mod pages;
 mod support;
 mod whole_runs;

@@ -104,8 +104,12 @@ watch_commands() {
     cat >/tmp/watched/watcher <<'WATCHER'
 #!/bin/bash
 name=${0##*/} watched=$PATH PATH=${PATH#/tmp/watched:}
+exec {lock}>>/tmp/watched.lock
+flock "$lock" # the commands of a pipeline come together
 echo "$name ${*//$'\n'/ }" >>/tmp/watched.log
-if [[ -e /tmp/watched.trip && $(wc -l </tmp/watched.log) == "$(cat /tmp/watched.trip)" ]]; then
+count=$(wc -l </tmp/watched.log)
+exec {lock}>&-
+if [[ -e /tmp/watched.trip && $count == "$(cat /tmp/watched.trip)" ]]; then
     pkill -9 -f '^dash /tmp/release/install.sh'
     exit 137
 fi
@@ -187,4 +191,19 @@ sums() { (cd /srv/lab/answers && for name in *.tar.gz; do sha256sum "$name" >"$n
 # A release at an address, as it is made; of the program for the other architecture only the name is right.
 publish_release() {
     in_tree tests/make-release /srv/lab/answers --url https://updates.example.test --amd64 /run/lab/bin/teleport-upgrade --arm64 /run/lab/bin/teleport-upgrade
+}
+
+# A release at the address that README and the pages name, of a script that takes the lab's key for the vendor's.
+publish_release_of_the_pages() {
+    in_tree tests/make-release /srv/lab/answers --url https://releases.example.com --amd64 /run/lab/bin/teleport-upgrade --arm64 /run/lab/bin/teleport-upgrade
+    sed -i "s/^    VENDOR_KEY=.*/    VENDOR_KEY=$FINGERPRINT/" /srv/lab/answers/install.sh
+    SCRIPT=/srv/lab/answers/install.sh
+}
+# commands_of PAGE: the lines of its blocks for a host's shell.
+# shellcheck disable=SC2016
+commands_of() { sed -n '/^```sh$/,/^```$/{/^```/d; p}' "$1"; }
+# hear COMMAND...: what it says is kept.
+hear() {
+    "$@"
+    cat /run/lab/out /run/lab/said >>"$HEARD"
 }

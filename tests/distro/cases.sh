@@ -6,7 +6,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
 suites=(apt repositories trust systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
-    package_bare dnf_bare zypper_bare package_bare_systemd dnf_bare_systemd zypper_bare_systemd)
+    package_bare dnf_bare zypper_bare package_bare_systemd dnf_bare_systemd zypper_bare_systemd
+    package_pages_systemd)
 results=$1
 pattern=${2:-}
 
@@ -31,6 +32,7 @@ files_of() {
         package_bare) echo bare bare_words ;;
         dnf_bare|zypper_bare) echo bare ;;
         *_bare_systemd) echo bare_systemd ;;
+        package_pages_systemd) echo pages ;;
         *) echo "$1" ;;
     esac
 }

@@ -9,7 +9,7 @@
 make_web() {
     local directory=$1 names
     shift
-    names=("$@" cdn.teleport.dev proxy.example.test updates.example.test updates.releases.teleport.dev)
+    names=("$@" cdn.teleport.dev proxy.example.test teleport.example.com releases.example.com updates.example.test updates.releases.teleport.dev)
     mkdir -p /srv/lab/{tls,answers}
     make_certificates
     printf '127.0.0.1 localhost lab %s\n' "${names[*]}" >/etc/hosts
