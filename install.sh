@@ -569,22 +569,19 @@ HELP
         from=$updater_from
         [ -z "$updater_from" ] || sum=$updater_sum
         case $0 in */install.sh|install.sh) beside=$(dirname "$0")/$name ;; *) beside='' ;; esac
-        if [ -z "$from" ] && [ -n "$beside" ] && [ -f "$beside" ]; then from=$beside; fi
+        # Only with its sum: anybody may have put something beside a script that lies in /tmp.
+        if [ -z "$from" ] && [ -n "$sum" ] && [ -n "$beside" ] && [ -f "$beside" ]; then from=$beside; fi
         if [ -z "$from" ]; then
             [ -n "${RELEASE_URL:+$sum}" ] || stop 69 'this install.sh is from a source tree and knows no place of the updater' 'say --updater-package FILE, or --no-updater'
             from=$RELEASE_URL/$name
         fi
-        updater_file=$from
+        # What is looked at is a copy that nobody can exchange.
+        updater_file=$work/$name
         case $from in
-            https://*)
-                updater_file=$work/$name
-                fetch "$from" "$updater_file" || failed 69 "cannot fetch the updater from $from" 'check the network and its proxy, or say --updater-package FILE'
-                ;;
-            /*) ;;
-            *) updater_file=$PWD/$from ;;
+            https://*) fetch "$from" "$updater_file" || failed 69 "cannot fetch the updater from $from" 'check the network and its proxy, or say --updater-package FILE' ;;
+            *) [ "$mode" = dry-run ] || cp "$from" "$updater_file" 2>"$work/said" || failed 69 "cannot read $from" 'say --updater-package with the file that this release has for this host' ;;
         esac
         [ "$mode" != dry-run ] || return 0
-        { [ -f "$updater_file" ] && [ -r "$updater_file" ]; } || stop 69 "there is no file $updater_file" 'say --updater-package with the file that this release has for this host'
         if [ -n "$sum" ]; then
             is=$(sha256sum "$updater_file" | cut -c1-64)
             [ "$is" = "$sum" ] || stop 69 "$from has the SHA-256 $is, not $sum" 'fetch it again from where you trust it'
@@ -688,7 +685,7 @@ HELP
             apt) manage apt-get -q -y --no-remove install "$updater_file" ;;
             dnf) manage "$manager" -q -y '--disablerepo=*' --setopt=exit_on_lock=1 install "$updater_file" ;;
             zypper) manage zypper -n --no-refresh install --allow-unsigned-rpm "$updater_file" ;;
-        esac || failed 70 "$manager did not install the updater $updater_file" "read what it says, then run this again: $package $version is installed"
+        esac || failed 70 "$manager did not install the updater $from" "read what it says, then run this again: $package $version is installed"
     }
 
     # The end that counts: what runs, not what was ordered.
@@ -780,10 +777,20 @@ HELP
 
     look_at_agent
     [ "$family" = tarball ] || look_at_repository
-    to_do=''
-    if [ -z "$agent" ] || { older "$agent" "$version" && case $updater_here in 1:*) [ "$family" = tarball ] ;; esac; }; then to_do=agent
-    elif [ "$agent" != "$version" ]; then
-        say "$package $agent is installed, and is left alone: $(case $updater_here in 1:*) echo 'teleport-upgrade moves it' ;; *) echo "it is newer than $version" ;; esac)."
+    # An agent that is there is for the updater to move; without one it is brought along, and never led back.
+    kept=no to_do=''
+    case $updater_here,$family in *,tarball) ;; 1:*) kept=yes ;; esac
+    if [ -z "$agent" ]; then
+        to_do=agent
+    elif [ "$agent" = "$version" ]; then
+        :
+    elif [ $kept = yes ]; then
+        say "$package $agent is installed, and is left alone: teleport-upgrade moves it."
+        version=$agent
+    elif older "$agent" "$version"; then
+        to_do=agent
+    else
+        say "$package $agent is installed, and is left alone: it is newer than $version."
         version=$agent
     fi
     if [ $updater = yes ] && [ "$family" != tarball ]; then

@@ -38,7 +38,9 @@ release_directory() {
         apt) cp "$PACKAGE" "$RELEASE/teleport-ent-updater_${OUR_VERSION}_$(dpkg --print-architecture).deb" ;;
         *) build rpm --binary /run/lab/bin/teleport-upgrade --out $RELEASE >/dev/null ;;
     esac
+    sed -i "s/\(SHA256_$(sum_name $RELEASE/*updater*)\)=''/\1=$(sha256sum $RELEASE/*updater* | cut -c1-64)/" $RELEASE/install.sh
 }
+sum_name() { case $1 in *_amd64.deb) echo amd64_deb ;; *_arm64.deb) echo arm64_deb ;; *.x86_64.rpm) echo x86_64_rpm ;; *) echo aarch64_rpm ;; esac; }
 bare() { strip_host; release_directory; }
 
 # What the cluster's version server says.
@@ -89,7 +91,7 @@ repository_file() { cat /etc/apt/sources.list.d/teleport.{list,sources} /etc/yum
 # --- cutting off --------------------------------------------------------------------------------------
 
 # The commands of the last run; how a package's release is spelled is known only to a run.
-commands() { grep '^+ ' /run/lab/out | sed "s/-16.2.0-1\$/-16.2.0/; s/=16.2.0-1\$/=16.2.0/; s/:.*the key from.*//; s/:\$//"; }
+commands() { grep '^+ ' /run/lab/out | sed "s/-16.2.0-1\$/-16.2.0/; s/=16.2.0-1\$/=16.2.0/; s/:.*the key from.*//; s/:\$//; s,/tmp/teleport-install[^/]*,TEMPORARY,"; }
 
 strip_installed() {
     script --uninstall >/dev/null

@@ -30,7 +30,8 @@ files_of() {
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd rpm_package_systemd ;;
         package_systemd) echo updater_systemd package_systemd ;;
         package_bare) echo bare bare_words ;;
-        dnf_bare|zypper_bare) echo bare ;;
+        dnf_bare) echo bare bare_yum ;;
+        zypper_bare) echo bare ;;
         *_bare_systemd) echo bare_systemd ;;
         package_pages_systemd) echo pages ;;
         *) echo "$1" ;;
