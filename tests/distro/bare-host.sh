@@ -38,9 +38,8 @@ release_directory() {
         apt) cp "$PACKAGE" "$RELEASE/teleport-ent-updater_${OUR_VERSION}_$(dpkg --print-architecture).deb" ;;
         *) build rpm --binary /run/lab/bin/teleport-upgrade --out $RELEASE >/dev/null ;;
     esac
-    sed -i "s/\(SHA256_$(sum_name $RELEASE/*updater*)\)=''/\1=$(sha256sum $RELEASE/*updater* | cut -c1-64)/" $RELEASE/install.sh
+    sed -i "s/^    SUMS=''\$/    SUMS='$(cd $RELEASE && sha256sum -- *updater*)'/" $RELEASE/install.sh
 }
-sum_name() { case $1 in *_amd64.deb) echo amd64_deb ;; *_arm64.deb) echo arm64_deb ;; *.x86_64.rpm) echo x86_64_rpm ;; *) echo aarch64_rpm ;; esac; }
 bare() { strip_host; release_directory; }
 
 # What the cluster's version server says.
@@ -176,7 +175,13 @@ bare_of_everything() {
     release_directory
     rm /etc/os-release
     printf 'ID=arch\nBUILD_ID=rolling\n' >/etc/os-release
-    for version in 16.1.7 16.2.0; do archive $version '' "/run/lab/bin/agent-$version"; archive $version -ent "/run/lab/bin/agent-$version"; done
+    for version in 16.1.7 16.2.0; do
+        archive $version -ent "/run/lab/bin/agent-$version"
+        # The stand-in is of the other editions.
+        # shellcheck disable=SC2016
+        printf '#!/bin/sh\n[ "$2" = --raw ] && echo %s || echo "Teleport v%s git: go1.22"\n' $version $version >/tmp/oss
+        archive $version '' /tmp/oss
+    done
 }
 # archive VERSION VARIANT PROGRAM: as the vendor packs it.
 archive() {
@@ -208,4 +213,39 @@ commands_of() { sed -n '/^```sh$/,/^```$/{/^```/d; p}' "$1"; }
 hear() {
     "$@"
     cat /run/lab/out /run/lab/said >>"$HEARD"
+}
+
+# --- what a case adds to the vendor's side or to the host ---------------------------------------------
+
+# The vendor has a channel stable/v17 now.
+next_major() {
+    if [[ $MANAGER == apt ]]; then
+        # shellcheck source=tests/distro/publish.sh
+        source "${BASH_SOURCE[0]%/*}/publish.sh"
+        mkdir -p "$POOL/stable/v17"
+        cp "$POOL"/stable/cloud/*_17.0.0_*.deb "$POOL/stable/v17/"
+        index stable/v17
+        release debian
+        sign debian teleport
+    else
+        # shellcheck source=tests/distro/rpm-publish.sh
+        source "${BASH_SOURCE[0]%/*}/rpm-publish.sh"
+        mkdir -p "$GOOD/stable/v17"
+        cp "$GOOD"/stable/cloud/*-17.0.0-*.rpm "$GOOD/stable/v17/"
+        index stable/v17
+        sign good teleport
+    fi
+}
+# A package of somebody's that needs the agent.
+dependent_package() {
+    if [[ $MANAGER == apt ]]; then
+        mkdir -p /tmp/dependent/DEBIAN
+        printf 'Package: company-base\nVersion: 1.0\nArchitecture: all\nDepends: teleport-ent\nMaintainer: Test lab <lab@example.test>\nDescription: needs it\n' >/tmp/dependent/DEBIAN/control
+        dpkg-deb --root-owner-group --build /tmp/dependent /tmp/dependent.deb >/dev/null
+        dpkg -i /tmp/dependent.deb >/dev/null
+    else
+        printf 'Name: company-base\nVersion: 1.0\nRelease: 1\nSummary: needs it\nLicense: none\nAutoReqProv: no\nRequires: teleport-ent\n%%description\nx\n%%files\n' >/tmp/dependent.spec
+        rpmbuild --quiet -bb --define "_topdir /tmp/rpmbuild" --define '_rpmdir /tmp/dependent' /tmp/dependent.spec
+        rpm -i /tmp/dependent/*/company-base*.rpm
+    fi
 }

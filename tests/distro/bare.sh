@@ -322,6 +322,136 @@ a_package_of_the_updater_is_taken_only_as_the_release_made_it() {
     expect_installed teleport-ent 16.2.0
 }
 
+# --- what a stranger's review found -------------------------------------------------------------------
+
+h11_a_foreign_key_behind_the_right_one_in_any_disguise_is_not_trusted() {
+    local before key=/srv/lab/answers/key right strange
+    bare
+    before=$(host_state)
+    right=$(GNUPGHOME=/srv/lab/gnupg gpg --batch --armor --export teleport@example.test 2>/dev/null)
+    strange=$(GNUPGHOME=/srv/lab/gnupg gpg --batch --armor --export stranger@example.test 2>/dev/null)
+    # The right one without its armour, for whoever begins to read after the first empty line; the strange one for gpg, apt and rpm.
+    { printf 'Comment: x\n\n'; sed '1,/^$/d; /^-----/d' <<<"$right"; echo "$strange"; } >$key
+    script --key-url https://updates.example.test/key 16.2.0 cloud
+    expect_stop 69 'is not one armoured OpenPGP key'
+    { echo "$right"; sed '1,/^$/d; /^-----/d' <<<"$strange"; } >$key
+    script --key-url https://updates.example.test/key 16.2.0 cloud
+    expect_stop 69 'is not one armoured OpenPGP key'
+    { sed '/^=/,$d' <<<"$right"; sed '1,/^$/d' <<<"$strange"; } >$key
+    script --key-url https://updates.example.test/key 16.2.0 cloud
+    expect_stop 69 'is not one armoured OpenPGP key'
+    script --key-url http://updates.example.test:8000/key 16.2.0 cloud
+    expect_stop 64 'is no address of a key'
+    expect_as_before "$before"
+}
+
+other_repositories_and_the_modes_of_files_are_left_as_they_are() {
+    local other=${SOURCE%/*}/company.${SOURCE##*.} before
+    bare
+    # Somebody's file with several repositories, one of them the vendor's on an older channel.
+    script --no-updater 16.1.7 enterprise
+    [[ ! -e ${SOURCE%.*}.sources ]] || other=${SOURCE%/*}/company.sources
+    { grep -v '^# Written by' "${SOURCE%.*}".*; case $other in *.list) echo '# deb https://company.example.test x y' ;; *.sources) printf '\n# Types: deb\n' ;; *) printf '[company]\nname=Company\nbaseurl=https://company.example.test/\nenabled=0\n' ;; esac; } >"$other"
+    rm "${SOURCE%.*}".*
+    # A repository's id is there once on an rpm host.
+    [[ $MANAGER == apt ]] || sed -i 's/^\[teleport\]/[agents]/' "$other"
+    before=$(sha256sum "$other")
+    script 16.2.0 cloud
+    expect_exit 0
+    expect_installed teleport-ent 16.2.0
+    [[ $(sha256sum "$other") == "$before" ]] || failed 'somebody else'"'"'s file was changed'
+    script --uninstall
+    [[ $(sha256sum "$other") == "$before" ]] || failed 'somebody else'"'"'s file was removed'
+    rm "$other"
+    # A file with a password in it.
+    script --no-updater 16.1.7 enterprise
+    chmod 600 "${SOURCE%.*}".*
+    script 16.2.0 cloud
+    [[ $(stat -c %a "${SOURCE%.*}".* | sort -u) == 600 ]] || failed "the modes are $(stat -c '%n %a' "${SOURCE%.*}".*)"
+}
+
+the_next_major_versions_channel_is_changed_to_although_the_updater_moves_the_agent() {
+    bare
+    script 16.1.7 enterprise
+    next_major
+    script 17.0.0 enterprise
+    expect_exit 0
+    expect_said 'teleport-ent 16.1.7 is installed, and is left alone: teleport-upgrade moves it.'
+    [[ $(repository_file) == *stable/v17* ]] || failed "the channel is $(repository_file)"
+    configure endpoint proxy.example.test/v1/webapi/automaticupgrades/channel/default
+    offer_cluster 17.0.0
+    upgrade force
+    expect_version 17.0.0
+    # The old command line leads nothing back.
+    script 16.1.7 enterprise
+    expect_exit 0
+    [[ $(repository_file) == *stable/v17* ]] || failed "the channel is $(repository_file)"
+}
+
+a_mirror_that_was_named_once_is_kept() {
+    local url before
+    bare
+    case $MANAGER in
+        apt) ln -s /srv/lab/apt /srv/lab/answers/mirror; url=https://updates.example.test/mirror/debian ;;
+        *) ln -s /srv/lab/rpm /srv/lab/answers/mirror; url=https://updates.example.test/mirror/good/stable/cloud ;;
+    esac
+    script --repo-url "$url" 16.2.0 cloud
+    before=$(host_state)
+    script 16.2.0 cloud
+    expect_exit 0
+    expect_said 'Everything is there already; nothing is changed.'
+    expect_as_before "$before"
+}
+
+told_to_end_at_the_end_it_leaves_what_is_done() {
+    bare
+    script --proxy proxy.example.test cloud
+    expect_exit 0
+    rm "$CONFIG/endpoint"
+    # The updater's own dry run hangs, and the terminal goes away.
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\n[ "$1" != dry-run ] || exec sleep 60\nexec /usr/sbin/teleport-upgrade.real "$@"\n' >/tmp/slow-updater
+    mv "$UPGRADE" "$UPGRADE.real"
+    install -m 755 /tmp/slow-updater "$UPGRADE"
+    dash $RELEASE/install.sh --key-fingerprint "$FINGERPRINT" --proxy proxy.example.test cloud >/run/lab/out 2>/run/lab/said &
+    holder=$!
+    wait_for 'the dry run' pgrep -f 'sleep 60'
+    kill -TERM $holder
+    pkill -f 'sleep 60'
+    code=0
+    wait $holder || code=$?
+    said=$(cat /run/lab/said)
+    expect_stop 75 'was told to end'
+    [[ $(cat "$CONFIG/endpoint") == proxy.example.test:443/* ]] || failed 'the endpoint was taken back'
+}
+
+what_others_need_is_not_uninstalled() {
+    bare
+    script 16.2.0 cloud
+    dependent_package
+    script --uninstall
+    expect_stop 69 'other packages need what is to be removed'
+    expect_installed teleport-ent 16.2.0
+}
+
+an_agent_that_no_package_has_brought_is_replaced_only_upwards() {
+    bare
+    install -m 755 /run/lab/bin/agent-17.0.0 /usr/local/bin/teleport
+    script 16.2.0 cloud
+    expect_stop 69 'belongs to no package and is newer than 16.2.0'
+    install -m 755 /run/lab/bin/agent-16.1.7 /usr/local/bin/teleport
+    script 16.2.0 cloud
+    expect_exit 0
+    expect_said '/usr/local/bin/teleport 16.1.7 belongs to no package: the package takes its place.'
+    expect_installed teleport-ent 16.2.0
+    script --uninstall
+    mkdir -p /opt/teleport
+    install -m 755 /run/lab/bin/agent-16.1.7 /opt/teleport/teleport
+    ln -s /opt/teleport/teleport /usr/local/bin/teleport
+    script 16.2.0 cloud
+    expect_stop 69 'this agent is managed by teleport-update'
+}
+
 # --- shells, tools, users -----------------------------------------------------------------------------
 
 every_shell_and_either_fetcher_brings_the_same_host() {

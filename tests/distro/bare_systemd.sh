@@ -41,6 +41,23 @@ the_vendors_updater_is_replaced_and_the_timer_that_runs_is_ours() {
     [[ ! -e /usr/share/teleport-upgrade/notes ]] || failed 'the stock updater was not replaced'
 }
 
+h08_the_vendors_hold_on_an_older_agent_is_taken_over_and_ours_moves_it() {
+    running_agent
+    bare_host
+    release_directory
+    stock_hold
+    install_updater "$(stock 16.1.7)" 16.1.7
+    script 16.2.0 cloud
+    expect_exit 0
+    expect_said 'teleport-ent 16.1.7 is installed, and is left alone: teleport-upgrade moves it.'
+    expect_installed teleport-ent 16.1.7
+    expect_untouched_agent
+    window open
+    systemctl start teleport-upgrade.service
+    expect_version 16.2.0
+    expect_held teleport-ent
+}
+
 an_agent_that_runs_already_is_not_restarted_and_what_to_do_is_said() {
     start_agent
     old=$(in_charge)
@@ -83,8 +100,39 @@ h03_where_it_cannot_leave_the_session_it_stops_with_the_command_that_can() {
     in_a_session bash -c 'cat "$0" | bash -s -- --key-fingerprint "$1" 16.2.0 cloud; echo "exit $?"' "$RELEASE/install.sh" "$FINGERPRINT"
     wait_for 'the script to end' grep -q '^exit' /run/lab/session
     cat /run/lab/session
-    grep -q 'next: save this script as install.sh, then: systemd-run --pipe --wait --collect sh install.sh --key-fingerprint' /run/lab/session || failed 'it names no command'
+    grep -q 'next: save this script as install.sh, then: systemd-run --pipe --wait --collect sh /install.sh --key-fingerprint' /run/lab/session || failed 'it names no command'
     grep -qx 'exit 75' /run/lab/session || failed 'it did not say try again'
     expect_as_before "$before"
     expect_untouched_agent
+}
+
+# The shell's own name may be anybody's file in the directory that one happens to be in.
+h35_in_a_session_nobodys_file_called_bash_is_run() {
+    running_agent
+    bare_host
+    release_directory
+    mkdir /tmp/shared
+    chmod 1777 /tmp/shared
+    printf '#!/bin/sh\n: >/tmp/owned\n' >/tmp/shared/bash
+    cd /tmp/shared || failed 'no directory'
+    # shellcheck disable=SC2016
+    in_a_session bash -c 'cat "$0" | bash -s -- --key-fingerprint "$1" 16.2.0 cloud; echo "exit $?"' "$RELEASE/install.sh" "$FINGERPRINT"
+    wait_for 'the script to end' grep -q '^exit' /run/lab/session
+    grep -qx 'exit 75' /run/lab/session || failed "it said $(cat /run/lab/session)"
+    [[ ! -e /tmp/owned ]] || failed 'it was run'
+}
+
+an_agent_that_could_not_be_uninstalled_runs_again() {
+    running_agent
+    bare_host
+    release_directory
+    offer 16.1.7
+    script 16.1.7 cloud
+    if [[ $MANAGER == apt ]]; then apt-mark hold teleport-ent >/dev/null; elif [[ $MANAGER == dnf ]]; then mkdir -p /etc/dnf/protected.d; echo teleport-ent >/etc/dnf/protected.d/teleport.conf; else zypper -n -q addlock teleport-ent; fi
+    # Ended by our own `release` otherwise.
+    rm -f "$STATE/hold"
+    script --uninstall
+    [[ $code == 70 && $(installed teleport-ent) == 16.1.7 ]] || failed "it ended with $code"
+    expect_active active
+    [[ $(systemctl is-enabled teleport) == enabled ]] || failed 'it does not come back at the next boot'
 }

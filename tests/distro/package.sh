@@ -23,9 +23,9 @@ a_release_directory_is_whole_and_its_arm64_program_runs() {
     (cd $release && sha256sum --check --strict SHA256SUMS) || failed 'the sums are wrong'
     [[ $(find $release -type f | wc -l) == 6 && $(wc -l <$release/SHA256SUMS) == 5 ]] || failed "it has $(ls $release)"
     # The script differs from the one in the tree in nothing but what it knows of the release.
-    [[ $(diff /run/lab/tree/install.sh $release/install.sh | grep -c '^>') == 2 ]] || failed 'the script is another one'
+    [[ $(diff /run/lab/tree/install.sh $release/install.sh | grep -c '^<') == 2 ]] || failed 'the script is another one'
     while read -r sum deb; do
-        [[ $deb == install.sh ]] || grep -qF "'$sum'" $release/install.sh || failed "install.sh does not know $deb"
+        [[ $deb == install.sh ]] || grep -qE "^$sum  $deb'?\$" $release/install.sh || failed "install.sh does not know $deb"
     done <$release/SHA256SUMS
     deb=$(echo $release/*_arm64.deb) rpm=$(echo $release/*.aarch64.rpm)
     [[ $(dpkg-deb -f "$deb" Architecture) == arm64 ]] || failed 'the package is not for arm64'

@@ -61,6 +61,7 @@ every_message_that_the_page_quotes_is_printed_so() {
     stop_serving
     hear upgrade run
     serve
+    cd /root || failed 'no /root'
     in_a_session bash -c "$(commands_of "$PAGE" | head -n 1 | sed 's/bash -s --/& --repo-channel stable\/v16/')"
     wait_for 'the script to end' grep -q '^install.sh' /run/lab/session
     sed 's/ --repo-channel stable\/v16//' /run/lab/session >>$HEARD

@@ -252,16 +252,18 @@ layer() {
     tar -C "$LAB_MOUNT/$name.new" --xattrs --xattrs-include='*' -xpf "$file"
     mv "$LAB_MOUNT/$name.new" "$LAB_MOUNT/$name"
 }
-# The files that decide how a layer turns out: its own script, those of the layers below and what they source.
+# The files that decide how a layer turns out: its own script and what that sources, and the same of each layer below.
 made_of() {
     local layer
-    for layer in "$1" $(layers_of "$2"); do cat "$HERE/$layer.sh"; done
-    case $1 in
-        base|*-tools) cat "$HERE/install.sh" ;;
-        repository) cat "$HERE"/{host,apt-host,vendor,publish}.sh "$HERE"/../programs/*.c ;;
-        rpm-repository) cat "$HERE"/{vendor,rpm-publish}.sh "$HERE"/../programs/*.c ;;
-        *) cat "$HERE"/{host,rpm-host,"${1#rpm-}"-host}.sh ;;
-    esac
+    for layer in "$1" $(layers_of "$2"); do
+        cat "$HERE/$layer.sh"
+        case $layer in
+            base|*-tools) cat "$HERE/install.sh" ;;
+            repository) cat "$HERE"/{host,apt-host,vendor,publish}.sh "$HERE"/../programs/*.c ;;
+            rpm-repository) cat "$HERE"/{vendor,rpm-publish}.sh "$HERE"/../programs/*.c ;;
+            *) cat "$HERE"/{host,rpm-host,"${layer#rpm-}"-host}.sh ;;
+        esac
+    done
 }
 
 # make_layers LAYER: makes sure of that layer and of those below it, which is nothing to do but the first time.
