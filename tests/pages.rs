@@ -17,7 +17,8 @@ fn blocks(page: &str) -> Vec<String> {
 
 /// The first cell of each row that quotes a message.
 fn messages(page: &str) -> Vec<String> {
-    let quoted = |line: &str| line.strip_prefix("| `").and_then(|rest| rest.split_once("` |")).map(|(message, _)| message.to_owned());
+    let quoted =
+        |line: &str| line.strip_prefix("| `").and_then(|rest| rest.split_once("` |")).map(|(message, _)| message.to_owned());
     page.lines().filter_map(quoted).collect()
 }
 
