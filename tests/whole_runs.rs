@@ -18,6 +18,7 @@ mod leftovers;
 mod memory;
 mod mended;
 mod policy;
+mod proof;
 mod record;
 mod rpm_hosts;
 
@@ -98,7 +99,7 @@ fn h04_what_is_about_to_happen_is_on_disk_before_the_package_manager_is_called()
     host.run();
     assert_eq!(
         host.recorded_at_install("/pending"),
-        r#"{"agent":"running","boot":"boot-1","database":"16.1.7","from":"16.1.7","hold":"ours","package":"teleport-ent","since":1795608000,"step":"install","to":"16.2.0","tried":1795608000,"tries":0}"#
+        r#"{"agent":"running","boot":"boot-1","database":"16.1.7","from":"16.1.7","hold":"ours","ill_before":null,"package":"teleport-ent","since":1795608000,"step":"install","to":"16.2.0","tried":1795608000,"tries":0}"#
     );
     assert_eq!(host.recorded_at_install("/upgrades"), "[]");
 }

@@ -69,6 +69,9 @@ pub fn load(path: &Path, root: u32) -> Result<Loaded, Error> {
             &[("no", Downgrade::No), ("same-major", Downgrade::SameMajor), ("any", Downgrade::Any)],
         )?,
         hold: directory.choice("lock", Hold::Between, &[("yes", Hold::Between), ("no", Hold::Never)])?,
+        verify: directory
+            .parsed("verify-seconds", "a number of seconds up to 3600, such as 60; 0 for no proof")?
+            .unwrap_or_default(),
         detail: directory.choice("debug", Detail::Normal, &[("no", Detail::Normal), ("yes", Detail::Debug)])?,
         endpoint,
         endpoint_source,

@@ -12,6 +12,7 @@ pub mod machine;
 pub mod ownership;
 pub mod packages;
 pub mod process;
+pub mod readiness;
 pub mod record;
 pub mod service;
 pub mod signals;

@@ -71,6 +71,9 @@ pub struct Pending {
     /// Whether the agent was running before.
     #[serde(default)]
     pub agent: AgentBefore,
+    /// What spoke against the agent before, as the end of "the agent ...".
+    #[serde(default)]
+    pub ill_before: Option<String>,
     /// How often it was tried to finish it.
     #[serde(default)]
     pub tries: u32,
@@ -95,6 +98,8 @@ pub enum Step {
     Install,
     /// The package is in place; the restart is left.
     BringUp,
+    /// The agent runs it; whether it is well has not been seen to the end.
+    Prove,
 }
 
 /// How a run ended.

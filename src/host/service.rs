@@ -11,12 +11,14 @@ use crate::error::{Class, Error};
 use crate::host::command::{Argv, query};
 use crate::host::machine::Machine;
 use crate::host::process::{PID_FILE, Process, agent, is_in_group, pid_in};
+use crate::host::readiness;
+use crate::rules::health::{self, Executes, InCharge, Look};
 use crate::rules::plan::{Means, Service};
 
 /// The agent's unit.
 const UNIT: &str = "teleport.service";
 /// What is asked of systemd; [`properties`] reads the answer.
-const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,MainPID,PIDFile,CanReload,ControlGroup,Result";
+const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,MainPID,PIDFile,CanReload,ControlGroup,Result,NRestarts";
 const QUESTION: Duration = Duration::from_secs(30);
 /// systemctl waits for the job; a unit may take its whole stop time-out (90 s) and start time-out (90 s).
 const JOB: Duration = Duration::from_secs(300);
@@ -37,6 +39,7 @@ struct Unit {
     can_reload: bool,
     group: String,
     result: String,
+    restarts: u32,
 }
 
 /// The command that brings a running agent onto its new binary.
@@ -66,6 +69,26 @@ pub fn look(machine: &Machine) -> Result<Service, Error> {
         ("loaded", active) => Service::Stopped(format!("{active}, {}", unit.file)),
         _ => Service::NoUnit,
     })
+}
+
+/// Looks closely at the agent that runs, for `rules::health`: `installed` is the file that it should execute.
+///
+/// # Errors
+/// When systemd does not answer.
+pub fn look_closely(machine: &Machine, installed: Option<(u64, u64)>) -> Result<Look, Error> {
+    let (unit, process, restarts) = if machine.is_run_by_systemd() {
+        let unit = ask(machine)?;
+        (unit.activity(), unit.in_charge(machine), unit.restarts)
+    } else {
+        let process = agent(machine);
+        (if process.is_some() { health::Unit::Active } else { health::Unit::Starting }, process, 0)
+    };
+    let executes = |process: &Process| match process.executes {
+        file @ Some(_) if file == installed => Executes::Installed,
+        _ => Executes::Other,
+    };
+    let in_charge = process.map(|process| InCharge { pid: process.pid, started: process.started, executes: executes(&process) });
+    Ok(Look { unit, in_charge, restarts, readiness: readiness::ask(machine) })
 }
 
 /// Whether this host is going down: then nothing is begun (H26).
@@ -198,6 +221,7 @@ fn properties(text: &str) -> Unit {
             "CanReload" => unit.can_reload = value == "yes",
             "ControlGroup" => unit.group = value.into(),
             "Result" => unit.result = value.into(),
+            "NRestarts" => unit.restarts = value.parse().unwrap_or_default(),
             _ => {}
         }
     }
@@ -205,6 +229,14 @@ fn properties(text: &str) -> Unit {
 }
 
 impl Unit {
+    fn activity(&self) -> health::Unit {
+        match self.active.as_str() {
+            "active" | "reloading" => health::Unit::Active,
+            "activating" => health::Unit::Starting,
+            word => health::Unit::Down(word.to_owned()),
+        }
+    }
+
     const fn means(&self) -> Means {
         if self.can_reload && self.pid_file.is_some() { Means::Reload } else { Means::Restart }
     }

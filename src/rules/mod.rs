@@ -2,6 +2,7 @@
 
 pub mod decide;
 pub mod facts;
+pub mod health;
 pub mod memory;
 pub mod moment;
 pub mod plan;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::rules::facts::{Enrolment, NOT_ENROLLED};
-use crate::rules::policy::{Hold, Package, Policy};
+use crate::rules::policy::{Hold, Package, Policy, Verify};
 use crate::rules::release::Release;
 use crate::rules::trigger::Trigger;
 
@@ -143,6 +143,8 @@ pub struct Plan {
     pub hold: HoldAfter,
     /// What happens to the agent after.
     pub service: Service,
+    /// How long it has to prove itself then.
+    pub verify: Verify,
 }
 
 /// An upgrade that the administrator's own settings forbid; in words that name them.
@@ -179,7 +181,16 @@ pub fn plan(policy: &Policy, site: Site, to: Release, why: &Trigger) -> Result<P
         }
         (service, ..) => service,
     };
-    Ok(Plan { package: site.package, from: site.from, to, database: site.database, finish_first: site.stopped_at, hold, service })
+    Ok(Plan {
+        package: site.package,
+        from: site.from,
+        to,
+        database: site.database,
+        finish_first: site.stopped_at,
+        hold,
+        service,
+        verify: policy.verify,
+    })
 }
 
 #[cfg(test)]
@@ -200,6 +211,7 @@ mod tests {
             pin: None,
             downgrade: Downgrade::SameMajor,
             hold,
+            verify: Verify::default(),
             detail: Detail::Normal,
         };
         let site = Site {

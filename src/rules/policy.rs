@@ -27,6 +27,8 @@ pub struct Policy {
     pub downgrade: Downgrade,
     /// Whether the package is held between runs.
     pub hold: Hold,
+    /// How long a new version has to prove itself.
+    pub verify: Verify,
     /// How much is logged.
     pub detail: Detail,
 }
@@ -67,6 +69,30 @@ pub enum Hold {
     Between,
     /// Left free.
     Never,
+}
+
+/// How long, in seconds, a new version has to prove itself (`verify-seconds`). 0 asks for no proof, and nothing is gone back from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verify(pub u32);
+
+impl Verify {
+    /// The longest: an hour, since the run lasts as long.
+    const LONGEST: u32 = 3600;
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self(60)
+    }
+}
+
+impl FromStr for Verify {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seconds = text.parse().ok().filter(|&seconds| seconds <= Self::LONGEST && text.bytes().all(|b| b.is_ascii_digit()));
+        seconds.map(Self).ok_or_else(|| format!("{} is no number of seconds up to {}", quoted(text.as_bytes()), Self::LONGEST))
+    }
 }
 
 /// How much is logged (`debug`, `--verbose`).

@@ -4,7 +4,7 @@ use crate::rules::decide::{Decision, Refusal, Stay, Wait, decide};
 use crate::rules::facts::{Critical, Enrolment, Facts, Mandate, Target};
 use crate::rules::memory::{Failed, Left, Memory, Returning};
 use crate::rules::moment::Moment;
-use crate::rules::policy::{Detail, Downgrade, Endpoint, EndpointSource, Hold, Policy, Transport};
+use crate::rules::policy::{Detail, Downgrade, Endpoint, EndpointSource, Hold, Policy, Transport, Verify};
 use crate::rules::release::Release;
 use crate::rules::trigger::{NotNow, Trigger};
 use crate::rules::window::Schedule;
@@ -42,6 +42,7 @@ pub(super) fn at(installed: &str) -> Story {
             pin: None,
             downgrade: Downgrade::SameMajor,
             hold: Hold::Between,
+            verify: Verify::default(),
             detail: Detail::Normal,
         },
         facts: Facts {

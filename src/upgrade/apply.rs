@@ -8,13 +8,15 @@ use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Act, Available, Candidate, Completeness, Later, Packages, Transaction};
 use crate::host::record::{Ledger, Pending, Step, Upgrade};
-use crate::host::service::{self, Brought};
+use crate::host::service;
 use crate::host::transcript::Transcript;
 use crate::rules::facts::Mandate;
-use crate::rules::plan::{AgentBefore, Blocked, HoldAfter, Means, Plan, Service};
-use crate::rules::policy::Package;
+use crate::rules::plan::{AgentBefore, Blocked, HoldAfter, Plan, Service};
+use crate::rules::policy::{Package, Verify};
 use crate::rules::release::Release;
+use crate::upgrade::bring_up::{Up, bring_up};
 use crate::upgrade::outcome::Outcome;
+use crate::upgrade::prove::{self, Proof};
 
 /// Makes the upgrade.
 pub(super) fn apply(
@@ -46,6 +48,7 @@ pub(super) fn apply(
         hold: plan.hold,
         database: plan.database.clone(),
         agent: plan.service.before(),
+        ill_before: ill_before(machine, plan),
         tries: 0,
         tried: machine.now(),
         since: machine.now(),
@@ -53,7 +56,7 @@ pub(super) fn apply(
     });
     ledger.save()?;
     let made = install(machine, packages, plan, &transaction, &transcript, ledger)
-        .and_then(|held| complete(machine, plan, plan.service.before(), held, ledger));
+        .and_then(|held| complete(machine, packages, plan, plan.service.before(), held, ledger));
     if machine.orders.came() && made.is_ok() {
         machine.log.warning("was told to end in the middle of the upgrade: ended it first.");
     }
@@ -226,29 +229,60 @@ pub(super) fn unharmed(
 /// have to wait for somebody's lock.
 pub(super) fn complete(
     machine: &Machine,
+    packages: &dyn Packages,
     plan: &Plan,
     before: AgentBefore,
     held: Later<()>,
     ledger: &mut Ledger,
 ) -> Result<(), Error> {
-    if let Some(pending) = &mut ledger.record.pending {
-        pending.step = Step::BringUp;
-    }
-    // The note on disk says "install": the next run finds the package whole and does no harm. The agent must not wait for the disk.
-    warn_of(machine, ledger.save());
+    note_step(machine, ledger, Step::BringUp);
     let up = if machine.orders.came() && service::host_is_going_down(machine) {
         machine.log.info("this host is shutting down: the agent runs the new version when it is up again.");
-        Ok(())
+        Ok(Up::Later)
     } else {
         // Looked at again: much may have happened to the agent while the package manager worked.
         service::look(machine).and_then(|now| bring_up(machine, &now.after(before).as_planned(&plan.service)))
     };
     warn_of(machine, held());
-    up?;
+    if up.map_err(|error| with_the_way_back(error, packages, plan))? == Up::Now {
+        let ill_before = ledger.record.pending.as_ref().and_then(|pending| pending.ill_before.clone());
+        note_step(machine, ledger, Step::Prove);
+        match prove::prove(machine, plan.verify, ill_before.as_deref())? {
+            Proof::Given => {}
+            Proof::Owing => {
+                machine.log.warning("was told to end before the agent has proven itself: the next run watches it.");
+                return Ok(());
+            }
+            Proof::Failed(why) => {
+                let what = format!("{} {} is installed, but the agent {why}", plan.package, plan.to);
+                return Err(Error::new(Class::Broken, what, next_by_hand(packages, plan)));
+            }
+        }
+    }
     ledger.record.memory.upgraded(plan.from.clone(), machine.now());
     ledger.record.pending = None;
     note_upgrade(machine, ledger, plan, "upgraded");
     Ok(())
+}
+
+/// An agent that does not come up is a person's; the commands are for that person.
+fn with_the_way_back(error: Error, packages: &dyn Packages, plan: &Plan) -> Error {
+    let next = format!("{}\n    {}", error.next, next_by_hand(packages, plan));
+    if error.class == Class::Broken { Error { next, ..error } } else { error }
+}
+
+/// What speaks against a running agent before it is upgraded, if somebody will ask.
+fn ill_before(machine: &Machine, plan: &Plan) -> Option<String> {
+    let asked_for = plan.verify != Verify(0) && matches!(plan.service, Service::Running(_));
+    asked_for.then(|| prove::illness(machine)).flatten()
+}
+
+/// The note on disk says at least "install": the next run finds the package whole and does no harm. The agent must not wait for the disk.
+fn note_step(machine: &Machine, ledger: &mut Ledger, step: Step) {
+    if let Some(pending) = &mut ledger.record.pending {
+        pending.step = step;
+    }
+    warn_of(machine, ledger.save());
 }
 
 /// Adds how an upgrade ended to the history.
@@ -316,48 +350,6 @@ pub(super) fn warn_of(machine: &Machine, done: Result<(), Error>) {
     if let Err(error) = done {
         machine.log.warning(error.to_string());
     }
-}
-
-fn bring_up(machine: &Machine, service: &Service) -> Result<(), Error> {
-    let means = match service {
-        Service::Running(means) => *means,
-        Service::Stopped(state) => {
-            machine.log.info(format!("teleport.service is not running ({state}): it is left so."));
-            return Ok(());
-        }
-        Service::NoUnit => {
-            machine.log.warning("there is no teleport.service: an agent that runs some other way must be restarted by hand.");
-            return Ok(());
-        }
-        Service::NoSystemd => {
-            machine.log.warning("this host was not booted with systemd: a running agent goes on with the old version until it is restarted.\n    next: restart it the way it was started; or, to keep open sessions: kill -HUP $(cat /run/teleport.pid)");
-            return Ok(());
-        }
-    };
-    let installed = agent::installed_file(machine).ok_or_else(|| {
-        Error::new(Class::Broken, "the agent's binary is gone", "ls -l /usr/local/bin/teleport; reinstall the agent's package")
-    })?;
-    machine.log.info("gracefully restarting Teleport (if already running)");
-    match service::bring_up(machine, means, installed)? {
-        Brought::WasThere(process) => machine.log.info(format!("the agent runs the new version already (pid {}).", process.pid)),
-        Brought::By(Means::Reload | Means::ReloadAlone, process) => {
-            machine
-                .log
-                .info(format!("the agent runs the new version (pid {}); open sessions go on in the old process.", process.pid));
-        }
-        Brought::By(Means::HangUp(old), process) => machine.log.info(format!(
-            "the agent runs the new version (pid {}); open sessions go on in the old process (pid {old}).",
-            process.pid
-        )),
-        Brought::By(Means::Restart, process) => {
-            machine.log.info(format!("the agent runs the new version (pid {}).", process.pid))
-        }
-        Brought::NotBrought(process) => machine.log.warning(format!(
-            "the agent (pid {}) was told to hang up and goes on with the old version.\n    next: restart it the way it was started; that ends open sessions",
-            process.pid
-        )),
-    }
-    Ok(())
 }
 
 fn next_by_hand(packages: &dyn Packages, plan: &Plan) -> String {

@@ -154,6 +154,7 @@ fn bring(
         finish_first: None,
         hold: if policy.hold == Hold::Between { HoldAfter::Ours } else { HoldAfter::Free },
         service: service::look(machine)?,
+        verify: policy.verify,
     };
     apply::apply(machine, packages, &plan, Mandate::Force, lock, ledger)
 }

@@ -12,7 +12,7 @@ use crate::rules::facts::Mandate;
 use crate::rules::memory::back_off;
 use crate::rules::moment::span;
 use crate::rules::plan::{Held, HoldAfter, Plan, Restraint};
-use crate::rules::policy::Policy;
+use crate::rules::policy::{Policy, Verify};
 use crate::upgrade::apply;
 
 /// How often, in seconds, it is looked whether another run's package manager is at work still.
@@ -55,6 +55,7 @@ pub(super) fn settle(
         finish_first: None,
         hold: pending.hold,
         service: service::look(machine)?,
+        verify: policy.map_or_else(Verify::default, |policy| policy.verify),
     };
     let left = Left { machine, packages: &*packages, transcript: &transcript, pending: &pending, plan: &plan };
     Ok(left.settle(mandate, ledger).err())
@@ -65,6 +66,7 @@ fn begun(machine: &Machine, pending: &Pending) -> String {
     let what = match pending.step {
         Step::Install => "did not end as it should",
         Step::BringUp => "put the package in place, but did not see the agent run it",
+        Step::Prove => "brought the agent onto it, but did not see it through",
     };
     format!("the upgrade to {} {} that began {ago} ago {what}: looking at what is there.", pending.package, pending.to)
 }
@@ -122,7 +124,7 @@ impl Left<'_> {
         }
         let transaction = self.packages.simulate(&self.plan.package, &self.plan.to)?;
         let held = apply::install(self.machine, self.packages, self.plan, &transaction, self.transcript, ledger)?;
-        apply::complete(self.machine, self.plan, self.pending.agent, held, ledger)
+        apply::complete(self.machine, self.packages, self.plan, self.pending.agent, held, ledger)
     }
 
     /// Without changing the package: on the new version whole, or as before, or `None`.
@@ -132,7 +134,7 @@ impl Left<'_> {
         if let Ok(known) = apply::confirm(machine, packages, &plan.package, &plan.to) {
             ledger.record.agent = Some(known);
             machine.log.info(format!("{} {} is in place and complete; finishing what was left.", plan.package, plan.to));
-            return Some(apply::complete(machine, plan, pending.agent, held(), ledger));
+            return Some(apply::complete(machine, packages, plan, pending.agent, held(), ledger));
         }
         apply::unharmed(machine, packages, &plan.package, plan.from.as_ref(), plan.database.as_deref()).then(|| {
             machine.log.info(format!("{} is as it was before; nothing was changed.", plan.package));

@@ -2,12 +2,14 @@
 //! here is only the order.
 
 mod apply;
+mod bring_up;
 pub mod cli;
 mod consider;
 mod dry_run;
 pub mod install;
 mod leftover;
 mod outcome;
+mod prove;
 pub mod setup;
 mod survey;
 

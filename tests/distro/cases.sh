@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cases.sh RESULTS [PATTERN]: runs the cases whose name contains PATTERN, two at a time, each in a sandbox of its own.
+# cases.sh RESULTS [PATTERN]: runs the cases whose name contains PATTERN, three at a time since many only wait, each in a sandbox of its own.
 # Leaves a log per case in target/lab/logs and one line per case in the file RESULTS: SUITE CASE held|FAILED.
 set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
@@ -46,7 +46,7 @@ run_case() {
     timeout --kill-after=5 "$([[ ${FULL:-} == 1 ]] && echo 3600 || echo 300)" bash -c 'source "$1/sandbox.sh"; sandbox "${@:2}"' - "$HERE" \
         "${boot[@]}" --on "$(host_of "$suite")" distro/case.sh "$file" "$name" </dev/null >"$log" 2>&1 || verdict=FAILED
     printf '%s %s %s\n' "$suite" "$name" "$verdict" >>"$results"
-    { # in one piece, since two cases run at a time
+    { # in one piece, since several cases run at a time
         printf '%-6s %s: %s (%d ms)\n' "$verdict" "$suite" "${name//_/ }" $(((${EPOCHREALTIME/./} - ${began/./}) / 1000))
         [[ $verdict == held ]] || tail -n 25 "$log" | sed 's/^/       | /'
     } >"$log.summary"
@@ -61,7 +61,7 @@ for suite in "${suites[@]}"; do
         while read -r name; do
             [[ "$suite $name" == *"$pattern"* ]] || continue
             make_layers "$(host_of "$suite")"
-            ((++jobs <= 2)) || wait -n
+            ((++jobs <= 3)) || wait -n
             run_case "$suite" "$file" "$name" &
         done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$file.sh" | cut -d'(' -f1 | grep -v '^after_')
     done

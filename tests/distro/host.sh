@@ -29,8 +29,8 @@ offer() {
 wait_for() { # wait_for WHAT COMMAND...
     local what=$1
     shift
-    for _ in {1..200}; do if "$@"; then return; fi; sleep 0.05; done
-    failed "waited ten seconds for $what"
+    for _ in {1..600}; do if "$@"; then return; fi; sleep 0.05; done
+    failed "waited half a minute for $what"
 }
 
 # --- the host -----------------------------------------------------------------------------------------
@@ -41,6 +41,8 @@ prepare_host() {
     install -m 755 /run/lab/bin/teleport-upgrade "$UPGRADE"
     mkdir -p "$CONFIG" "$STATE"
     configure endpoint updates.example.test/v1/stable/cloud
+    # A case that is about the proof of a new version gives it more time.
+    configure verify-seconds 1
     serve
 }
 
@@ -132,6 +134,15 @@ expect_agent_in_charge() {
     grep -q 'teleport\.service' "/proc/$pid/cgroup" || failed "expected $pid to be in teleport.service"
     systemctl is-active --quiet teleport || failed "expected teleport.service to be active, it is $(systemctl is-active teleport)"
 }
+# ready_socket STATUS: whoever asks the agent's debug socket is told so, and later what says_ready says.
+ready_socket() {
+    mkdir -p /var/lib/teleport
+    says_ready "$@"
+    perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Local => "/var/lib/teleport/debug.sock", Listen => 5) or die;
+        while (my $c = $s->accept) { sysread $c, my $q, 200; open my $f, "<", "/run/lab/ready"; print $c "HTTP/1.1 ", <$f>, "\r\n\r\n"; close $c }' &
+    wait_for 'the debug socket' test -S /var/lib/teleport/debug.sock
+}
+says_ready() { printf '%s' "$*" >/run/lab/ready.new && mv /run/lab/ready.new /run/lab/ready; }
 expect_active() { [[ $(systemctl is-active teleport) == "$1" ]] || failed "expected teleport.service to be $1, it is $(systemctl is-active teleport)"; }
 # How often an agent of that version was started in this sandbox.
 starts_of() { journalctl -q --no-pager -o cat -u teleport | grep -c "stand-in agent $1: .* starts" || true; }

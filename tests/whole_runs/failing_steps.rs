@@ -368,7 +368,9 @@ fn an_agent_that_nothing_brings_up_needs_a_person_and_is_brought_up_by_the_next_
         "the new version is installed, but no process of teleport.service runs it
     | Job for teleport.service failed.
     | Job for teleport.service failed.
-    next: journalctl -u teleport.service -n 50; systemctl restart teleport.service"
+    next: journalctl -u teleport.service -n 50; systemctl restart teleport.service
+    to go back: apt-get install --reinstall --allow-downgrades --allow-change-held-packages teleport-ent=16.1.7
+    to try again: apt-get install --reinstall --allow-downgrades --allow-change-held-packages teleport-ent=16.2.0"
     );
     assert_eq!(host.recorded("/pending/step"), r#""bring-up""#);
     assert_eq!(host.known("installed"), "hold ok installed 16.2.0\n");

@@ -1,0 +1,65 @@
+//! Bringing the agent onto the version that is installed now, and saying how that went.
+
+use crate::error::{Class, Error};
+use crate::host::agent;
+use crate::host::machine::Machine;
+use crate::host::service::{self, Brought};
+use crate::rules::plan::{Means, Service};
+
+/// Whether there is an agent to watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Up {
+    /// It runs the new version.
+    Now,
+    /// It will when somebody starts it, or starts it again.
+    Later,
+}
+
+/// Restarts the agent in the way that was planned, and looks whether it runs the installed file.
+///
+/// # Errors
+/// [`Class::Broken`] when nothing does.
+pub(super) fn bring_up(machine: &Machine, service: &Service) -> Result<Up, Error> {
+    let means = match service {
+        Service::Running(means) => *means,
+        Service::Stopped(state) => {
+            machine.log.info(format!("teleport.service is not running ({state}): it is left so."));
+            return Ok(Up::Later);
+        }
+        Service::NoUnit => {
+            machine.log.warning("there is no teleport.service: an agent that runs some other way must be restarted by hand.");
+            return Ok(Up::Later);
+        }
+        Service::NoSystemd => {
+            machine.log.warning("this host was not booted with systemd: a running agent goes on with the old version until it is restarted.\n    next: restart it the way it was started; or, to keep open sessions: kill -HUP $(cat /run/teleport.pid)");
+            return Ok(Up::Later);
+        }
+    };
+    let installed = agent::installed_file(machine).ok_or_else(|| {
+        Error::new(Class::Broken, "the agent's binary is gone", "ls -l /usr/local/bin/teleport; reinstall the agent's package")
+    })?;
+    machine.log.info("gracefully restarting Teleport (if already running)");
+    match service::bring_up(machine, means, installed)? {
+        Brought::WasThere(process) => machine.log.info(format!("the agent runs the new version already (pid {}).", process.pid)),
+        Brought::By(Means::Reload | Means::ReloadAlone, process) => {
+            machine
+                .log
+                .info(format!("the agent runs the new version (pid {}); open sessions go on in the old process.", process.pid));
+        }
+        Brought::By(Means::HangUp(old), process) => machine.log.info(format!(
+            "the agent runs the new version (pid {}); open sessions go on in the old process (pid {old}).",
+            process.pid
+        )),
+        Brought::By(Means::Restart, process) => {
+            machine.log.info(format!("the agent runs the new version (pid {}).", process.pid))
+        }
+        Brought::NotBrought(process) => {
+            machine.log.warning(format!(
+                "the agent (pid {}) was told to hang up and goes on with the old version.\n    next: restart it the way it was started; that ends open sessions",
+                process.pid
+            ));
+            return Ok(Up::Later);
+        }
+    }
+    Ok(Up::Now)
+}
