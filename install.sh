@@ -338,10 +338,10 @@ HELP
         } 2>"$work/said" || failed 78 "cannot write $1" "see whether ${1%/*} can be written to: ls -ld ${1%/*}; mount"
     }
     # Takes back what was written, newest first, and the key that rpm was told; an agent that was to be removed and was not runs again. Once
-    # the agent is installed, what it came from stays.
+    # another agent is installed, what it came from stays.
     take_back() {
         [ "$stopped" = no ] || as_root systemctl enable --now teleport.service || :
-        [ -z "${package:-}" ] || [ "$family" = tarball ] || [ -z "$(installed "$package")" ] || return 0
+        [ -z "${package:-}" ] || [ "$family" = tarball ] || [ "$(spelled "$(installed "$package")")" = "${agent:-}" ] || return 0
         while [ "$written" -gt 0 ]; do
             file=$(cat "$work/undo.$written.path")
             if [ -e "$work/undo.$written.text" ]; then as_root cp -p "$work/undo.$written.text" "$file"; else as_root rm -f "$file"; fi || :

@@ -22,6 +22,7 @@ one_line_brings_a_bare_host_to_an_enrolled_agent() {
     expect_exit 0
     expect_said 'local time, opens in '
     offer 16.2.1 yes
+    configure verify-seconds 1
     systemctl start teleport-upgrade.service
     expect_version 16.2.1
     expect_agent_in_charge
@@ -53,6 +54,7 @@ h08_the_vendors_hold_on_an_older_agent_is_taken_over_and_ours_moves_it() {
     expect_installed teleport-ent 16.1.7
     expect_untouched_agent
     window open
+    configure verify-seconds 1
     systemctl start teleport-upgrade.service
     expect_version 16.2.0
     expect_held teleport-ent

@@ -44,6 +44,7 @@ every_message_that_the_page_quotes_is_printed_so() {
     start_agent
     bash -c "$(commands_of "$PAGE" | head -n 1)" >>$HEARD 2>&1 || failed "$(cat $HEARD)"
     printf 16.2.0 >$CHANNEL/version
+    configure verify-seconds 1
     hear upgrade run
     sed -i -E "s/\"unhealthy_since\":[0-9]+/\"unhealthy_since\":$(($(date +%s) - 601))/" "$STATE/record.json"
     hear upgrade dry-run

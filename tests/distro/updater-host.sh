@@ -17,6 +17,7 @@ host_with_updater() {
     bare_host
     install_updater
     configure endpoint updates.example.test/v1/stable/cloud
+    configure verify-seconds 1
 }
 # The agent runs, as $old, and has done so since before our package came; 16.2.0 is offered. agent_before_us [CHANNEL]
 agent_before_us() {

@@ -97,6 +97,7 @@ an_agent_writes_its_endpoint_and_is_followed_to_it() {
     running_agent
     bare_host
     install_updater
+    configure verify-seconds 1
     echo updates.example.test/v1/stable/cloud >/etc/teleport-standin.endpoint
     echo -600 >/etc/teleport-standin.window
     systemctl restart teleport
@@ -304,6 +305,7 @@ the_vendors_package_is_replaced_and_its_configuration_is_kept() {
     configure endpoint updates.example.test/v1/stable/cloud
     configure installer "$MANAGER"
     configure package teleport-ent
+    configure verify-seconds 1
     : >"$CONFIG/mark-unhealthy"
     chmod 666 "$CONFIG/installer"
     install_updater
