@@ -858,7 +858,7 @@ HELP
     PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     options "$@"
     look_at_host
-    work=$(mktemp -d "${TMPDIR:-/tmp}/teleport-install.XXXXXXXXXX" 2>/dev/null) || stop 78 "cannot make a directory in ${TMPDIR:-/tmp}" 'see whether it can be written to: df -h /tmp'
+    work=$(mktemp -d 2>/dev/null) || stop 78 "cannot make a directory in ${TMPDIR:-/tmp}" 'see whether it can be written to: df -h /tmp'
     trap tidy EXIT
     trap "stop 75 'was told to end' 'run this again: it completes what is left'" HUP INT TERM
     if [ $removing = yes ]; then uninstall "$@"; return; fi

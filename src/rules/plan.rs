@@ -197,23 +197,11 @@ pub fn plan(policy: &Policy, site: Site, to: Release, why: &Trigger) -> Result<P
 mod tests {
     use super::*;
     use crate::rules::moment::Moment;
-    use crate::rules::policy::{Detail, Downgrade, Endpoint, EndpointSource, Transport};
+    use crate::rules::story;
     use crate::rules::window::Window;
 
     fn planned(held: Held, hold: Hold, service: Service, enrolment: Enrolment, why: &Trigger) -> Option<Plan> {
-        let policy = Policy {
-            endpoint: Endpoint::built_in(),
-            endpoint_source: EndpointSource::Configured,
-            transport: Transport::Tls,
-            package: None,
-            installer: None,
-            repo: None,
-            pin: None,
-            downgrade: Downgrade::SameMajor,
-            hold,
-            verify: Verify::default(),
-            detail: Detail::Normal,
-        };
+        let policy = Policy { hold, ..story::policy() };
         let site = Site {
             package: "teleport-ent".parse().unwrap(),
             from: None,

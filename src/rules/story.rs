@@ -30,21 +30,26 @@ pub(super) struct Story {
     pub(super) now: Moment,
 }
 
+/// What an operator allows who has configured nothing but the endpoint.
+pub(super) fn policy() -> Policy {
+    Policy {
+        endpoint: Endpoint::built_in(),
+        endpoint_source: EndpointSource::Configured,
+        transport: Transport::Tls,
+        package: None,
+        installer: None,
+        repo: None,
+        pin: None,
+        downgrade: Downgrade::SameMajor,
+        hold: Hold::Between,
+        verify: Verify::default(),
+        detail: Detail::Normal,
+    }
+}
+
 pub(super) fn at(installed: &str) -> Story {
     let story = Story {
-        policy: Policy {
-            endpoint: Endpoint::built_in(),
-            endpoint_source: EndpointSource::Configured,
-            transport: Transport::Tls,
-            package: None,
-            installer: None,
-            repo: None,
-            pin: None,
-            downgrade: Downgrade::SameMajor,
-            hold: Hold::Between,
-            verify: Verify::default(),
-            detail: Detail::Normal,
-        },
+        policy: policy(),
         facts: Facts {
             enrolment: Enrolment::Enrolled,
             installed: Some(release(installed)),

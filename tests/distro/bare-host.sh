@@ -71,7 +71,7 @@ host_state() {
     find /etc /usr/local /usr/sbin /usr/share/keyrings /var/lib/teleport-upgrade -xdev -type f ! -name 'rpmdb*' ! -name ld.so.cache ! -path '/var/lib/teleport-upgrade/private/*' -exec sha256sum {} + 2>/dev/null | LC_ALL=C sort -k2 || true
     find /etc /usr/local -xdev -type d -printf '%p %m\n' | sort
     case $MANAGER in apt) dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\n' ;; *) rpm -qa --qf '%{NAME} %{VERSION} %{RELEASE}\n' ;; esac | sort
-    find /tmp -maxdepth 1 -name 'teleport-install*'
+    find /tmp -maxdepth 1 -name 'tmp.*'
 }
 expect_as_before() { # expect_as_before STATE
     local difference
@@ -83,14 +83,14 @@ expect_installed() { # expect_installed PACKAGE VERSION
     [[ $(/usr/local/bin/teleport version --raw) == "$2" ]] || failed "expected the program to be $2"
     expect_updater "$OURS"
     [[ $($UPGRADE version) == "v$OUR_VERSION" ]] || failed "expected our program, it is $($UPGRADE version)"
-    [[ -z $(find /tmp -maxdepth 1 -name 'teleport-install*') && -z $(find /etc -name '*~') ]] || failed 'the script left files behind'
+    [[ -z $(find /tmp -maxdepth 1 -name 'tmp.*') && -z $(find /etc -name '*~') ]] || failed 'the script left files behind'
 }
 repository_file() { cat /etc/apt/sources.list.d/teleport.{list,sources} /etc/yum.repos.d/teleport.repo /etc/zypp/repos.d/teleport.repo 2>/dev/null || true; }
 
 # --- cutting off --------------------------------------------------------------------------------------
 
 # The commands of the last run; how a package's release is spelled is known only to a run.
-commands() { grep '^+ ' /run/lab/out | sed "s/-16.2.0-1\$/-16.2.0/; s/=16.2.0-1\$/=16.2.0/; s/:.*the key from.*//; s/:\$//; s,/tmp/teleport-install[^/]*,TEMPORARY,"; }
+commands() { grep '^+ ' /run/lab/out | sed "s/-16.2.0-1\$/-16.2.0/; s/=16.2.0-1\$/=16.2.0/; s/:.*the key from.*//; s/:\$//; s,/tmp/tmp[.][^/]*,TEMPORARY,"; }
 
 strip_installed() {
     script --uninstall >/dev/null

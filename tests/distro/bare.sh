@@ -512,7 +512,7 @@ h04_cut_off_before_any_of_its_commands_it_is_completed_by_the_next_run() {
     cp /tmp/watched.log /tmp/commands
     count=$(wc -l </tmp/commands)
     ((count > 60)) || failed "only $count commands were seen"
-    trips=$(grep -nE '^(mkdir -p /etc|install|mv|rpm --import|apt-get|dnf|yum|zypper) ' /tmp/commands | grep -vE "teleport-install[^ ]*/(root|lists)" | cut -d: -f1)
+    trips=$(grep -nE '^(mkdir -p /etc|install|mv|rpm --import|apt-get|dnf|yum|zypper) ' /tmp/commands | grep -vE "/tmp/tmp[.][^ ]*/(root|lists)" | cut -d: -f1)
     [[ ! -e /run/lab/full ]] || trips=$(seq "$count")
     for trip in $trips; do
         note "cut off before command $trip of $count: $(sed -n "${trip}p" /tmp/commands)"
@@ -521,7 +521,7 @@ h04_cut_off_before_any_of_its_commands_it_is_completed_by_the_next_run() {
         echo "$trip" >/tmp/watched.trip
         PATH=/tmp/watched:$PATH dash $RELEASE/install.sh --key-fingerprint "$FINGERPRINT" 16.2.0 cloud >/run/lab/out 2>&1 && failed 'it was not cut off'
         rm -f /tmp/watched.trip
-        rm -rf /tmp/teleport-install*
+        rm -rf /tmp/tmp.*
         script 16.2.0 cloud
         expect_exit 0
         expect_installed teleport-ent 16.2.0
@@ -539,7 +539,7 @@ h01_a_package_manager_that_was_killed_at_work_is_put_right_by_the_next_run() {
     holder=$!
     wait_for 'the slow package script' test -e /run/lab/at-work
     killall_of_it
-    rm -rf /tmp/teleport-install*
+    rm -rf /tmp/tmp.*
     script --repo-channel "$SLOW" 16.2.0 cloud
     expect_exit 0
     expect_installed teleport-ent 16.2.0
