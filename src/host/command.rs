@@ -185,10 +185,19 @@ pub fn relay(machine: &Machine, argv: &Argv) -> Result<u8, Error> {
 /// # Errors
 /// [`Class::Internal`] if it cannot be started.
 pub fn start(machine: &Machine, argv: &Argv) -> Result<bool, Error> {
+    Ok(leave(machine, argv)?.wait().is_ok_and(|status| status.success()))
+}
+
+/// Starts a program that may outlive us, in a process group of its own, which the end of a terminal does not reach. It has been started,
+/// not only forked, when this returns: its file may be removed then. It holds no stream of ours, nor of whoever called us.
+///
+/// # Errors
+/// [`Class::Internal`] if it cannot be started.
+pub fn leave(machine: &Machine, argv: &Argv) -> Result<Child, Error> {
     machine.log.debug(format!("running {argv}"));
     let mut command = prepare(machine, argv)?;
-    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    Ok(status.map_err(|error| not_started(argv, &error))?.success())
+    command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+    command.spawn().map_err(|error| not_started(argv, &error))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one door to processes")]

@@ -2,7 +2,7 @@
 //! It goes on in a unit of its own, which outlives the session; what it says goes to the session while that lives, and to the journal.
 
 use crate::error::{Class, Error};
-use crate::host::command::{Argv, relay, start};
+use crate::host::command::{self, Argv, relay, start};
 use crate::host::machine::Machine;
 use crate::host::process;
 
@@ -58,15 +58,16 @@ pub fn go_on(machine: &Machine, purpose: &str, words: &[String]) -> Result<u8, E
 /// # Errors
 /// [`Class::Internal`] when it cannot be started.
 pub fn leave(machine: &Machine, purpose: &str, words: &[&str]) -> Result<(), Error> {
-    let unit = format!("--unit={}", unit_name(machine, purpose));
     let myself = machine.myself.display().to_string();
-    // `exec`: it has been started, not only forked, when this returns. Without systemd a session of its own must do.
-    let argv = if machine.is_run_by_systemd() {
-        Argv::new("systemd-run", ["--quiet", "--collect", &unit, "--property=Type=exec", "--property=KillMode=process", &myself])
-    } else {
-        Argv::new("setsid", ["--fork", &myself])
-    };
-    let argv = argv.and(words);
+    if !machine.is_run_by_systemd() {
+        // Through setsid(1) it would only be forked when this returns, and its file may be gone a moment later.
+        return command::leave(machine, &Argv::new(&myself, words.iter().copied())).map(drop);
+    }
+    let unit = format!("--unit={}", unit_name(machine, purpose));
+    // `exec`: it has been started, not only forked, when this returns.
+    let argv = Argv::new("systemd-run", ["--quiet", "--collect", &unit, "--property=Type=exec", "--property=KillMode=process"])
+        .and(&[&myself])
+        .and(words);
     if start(machine, &argv)? {
         return Ok(());
     }
