@@ -11,6 +11,8 @@ use std::fmt;
 pub enum Exit {
     /// Done, or nothing to do, or not now.
     Done = 0,
+    /// The upgrade failed; the version before is back, and the agent is well on it.
+    WentBack = 10,
     /// The upgrade failed and the agent is not known to be healthy: a person is needed.
     PersonNeeded = 11,
     /// The command line makes no sense (`EX_USAGE` of sysexits.h).

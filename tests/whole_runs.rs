@@ -12,6 +12,7 @@ mod agent;
 mod dry_runs;
 mod enrolment;
 mod failing_steps;
+mod going_back;
 mod holds;
 mod installs;
 mod leftovers;
@@ -28,6 +29,10 @@ const UPGRADE: [&str; 4] =
     ["apt-get update", "apt-get install teleport-ent=16.2.0", "apt-mark hold teleport-ent", "systemctl reload teleport.service"];
 /// On a host whose agent is not to be touched, or is on the new version already.
 const WITHOUT_THE_AGENT: [&str; 3] = ["apt-get update", "apt-get install teleport-ent=16.2.0", "apt-mark hold teleport-ent"];
+/// The same where somebody watches the agent, on the first upgrade: the version before is fetched first, to be kept.
+fn keeping<'c>(changes: &[&'c str]) -> Vec<&'c str> {
+    [&changes[..1], &["apt-get -d install teleport-ent=16.1.7"], &changes[1..]].concat()
+}
 const INSECURE: &str = "[!] fetching 127.0.0.1:PORT/v1/version in insecure mode (not safe for production use).\n";
 
 #[test]
@@ -35,9 +40,9 @@ fn an_upgrade_goes_through_its_steps_in_this_order() {
     let host = Host::new();
     let mut ran = host.run();
     // What the repository has and what apt would do are asked at once; so are the three that look at what came of it.
-    ran.started[7..9].sort();
+    ran.started[7..10].sort();
     // The hold is set again meanwhile.
-    ran.started[10..15].sort();
+    ran.started[11..16].sort();
     assert_eq!(
         ran.said,
         "[!] fetching 127.0.0.1:PORT/v1/version in insecure mode (not safe for production use).
@@ -64,6 +69,7 @@ fn an_upgrade_goes_through_its_steps_in_this_order() {
             "systemctl show",
             "apt-get update",
             "apt-cache policy teleport-ent",
+            "apt-cache show teleport-ent=16.2.0",
             "apt-get -s install teleport-ent=16.2.0",
             "apt-get install teleport-ent=16.2.0",
             "apt-mark hold teleport-ent",
@@ -86,7 +92,7 @@ fn an_upgrade_goes_through_its_steps_in_this_order() {
     );
     assert_eq!(
         host.recorded("/memory"),
-        r#"{"failed":null,"left":{"at":1795608000,"release":"16.1.7"},"returning":null,"unhealthy_since":null}"#
+        r#"{"failed":null,"held_back":null,"left":{"at":1795608000,"release":"16.1.7"},"returning":null,"target":"16.2.0","unhealthy_since":null}"#
     );
     assert_eq!(host.recorded("/agent/version"), r#""16.2.0""#);
     assert_eq!(host.recorded("/pending"), "null");
@@ -99,7 +105,7 @@ fn h04_what_is_about_to_happen_is_on_disk_before_the_package_manager_is_called()
     host.run();
     assert_eq!(
         host.recorded_at_install("/pending"),
-        r#"{"agent":"running","boot":"boot-1","database":"16.1.7","from":"16.1.7","hold":"ours","ill_before":null,"package":"teleport-ent","since":1795608000,"step":"install","to":"16.2.0","tried":1795608000,"tries":0}"#
+        r#"{"agent":"running","back":null,"boot":"boot-1","database":"16.1.7","from":"16.1.7","hold":"ours","ill_before":null,"package":"teleport-ent","purpose":"upgrade","since":1795608000,"step":"install","to":"16.2.0","tried":1795608000,"tries":0}"#
     );
     assert_eq!(host.recorded_at_install("/upgrades"), "[]");
 }
@@ -120,7 +126,7 @@ fn apt_is_restricted_to_the_agents_repository_and_leaves_the_hosts_cache_alone()
     let transcript = host.transcript();
     let calls: Vec<&str> = transcript.lines().filter(|line| line.starts_with("apt-")).collect();
     let always = "-o Dir::Cache::srcpkgcache= -o Dir::Etc::sourcelist=/etc/apt/sources.list.d/teleport.list -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0";
-    assert_eq!(calls.len(), 5);
+    assert_eq!(calls.len(), 6);
     for call in &calls {
         // A cache of this run's own, and none once the package is in place.
         let cache = if call.starts_with("apt-mark") { "" } else { "/var/lib/teleport-upgrade/private/pkgcache.bin" };
@@ -129,9 +135,9 @@ fn apt_is_restricted_to_the_agents_repository_and_leaves_the_hosts_cache_alone()
     }
     // Noninteractive, exact version, held or not, up or down, nothing removed, signatures checked, conffiles kept, no waiting of its own.
     let meant = "-y --reinstall --allow-downgrades --allow-change-held-packages --no-install-recommends --no-remove DPkg::Lock::Timeout=0 Dpkg::Use-Pty=0 APT::Get::AllowUnauthenticated=false APT::Get::AutomaticRemove=false Dpkg::Options::=--force-confdef Dpkg::Options::=--force-confold install teleport-ent=16.2.0";
-    let words: Vec<&str> = calls[3].split(' ').collect();
+    let words: Vec<&str> = calls[4].split(' ').collect();
     for word in meant.split(' ') {
-        assert!(words.contains(&word), "{word} is missing in {}", calls[3]);
+        assert!(words.contains(&word), "{word} is missing in {}", calls[4]);
     }
     assert!(calls[0].contains("APT::Update::Error-Mode=any"), "{}", calls[0]);
 }

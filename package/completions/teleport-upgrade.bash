@@ -7,7 +7,7 @@ _teleport_upgrade() {
     elif [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W '--config --quiet --verbose --raw --proxy --channel --version --help' -- "$word")
     else
-        mapfile -t COMPREPLY < <(compgen -W 'run dry-run force install version help setup release' -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W 'run dry-run force rollback install version help setup release' -- "$word")
     fi
 }
 complete -F _teleport_upgrade teleport-upgrade

@@ -3,6 +3,7 @@ complete -c teleport-upgrade -f
 complete -c teleport-upgrade -n __fish_use_subcommand -a run -d 'Check, and upgrade if it is due and a window is open'
 complete -c teleport-upgrade -n __fish_use_subcommand -a dry-run -d 'Say what run would do now and why; change nothing'
 complete -c teleport-upgrade -n __fish_use_subcommand -a force -d 'Upgrade now if a version is due'
+complete -c teleport-upgrade -n __fish_use_subcommand -a rollback -d 'Go back to the version before'
 complete -c teleport-upgrade -n __fish_use_subcommand -a install -d 'Bring the agent to a host that has none'
 complete -c teleport-upgrade -n __fish_use_subcommand -a version -d 'Print the version of this program'
 complete -c teleport-upgrade -n __fish_use_subcommand -a help -d 'Print the help'

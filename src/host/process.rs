@@ -92,6 +92,12 @@ pub fn agent(machine: &Machine) -> Option<Process> {
     })
 }
 
+/// Whether any process at all executes this file, given as device and inode.
+pub(super) fn is_executed(machine: &Machine, file: (u64, u64)) -> bool {
+    let processes = fs::read_dir(machine.path("/proc")).into_iter().flatten().flatten();
+    processes.filter_map(|entry| entry.path().join("exe").metadata().ok()).any(|exe| (exe.dev(), exe.ino()) == file)
+}
+
 /// The number in a PID file, never that of init: who ends that ends everything. Its directory may be the agent's user's: a link, a pipe or an endless file must not stop or fill us.
 pub(super) fn pid_in(path: &Path) -> Option<u32> {
     let careful = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;

@@ -11,8 +11,10 @@ use crate::error::{Class, Error};
 use crate::host::agent::Known;
 use crate::host::durable;
 use crate::host::hold::FirstHold;
+use crate::host::kept::Kept;
 use crate::host::lock::{Lock, STATE};
 use crate::host::machine::Machine;
+use crate::rules::health::Complaint;
 use crate::rules::memory::Memory;
 use crate::rules::moment::Moment;
 use crate::rules::plan::{AgentBefore, HoldAfter};
@@ -47,6 +49,9 @@ pub struct Record {
     /// Whose hold it was that the first run found.
     #[serde(default)]
     pub first_hold: FirstHold,
+    /// The packages that are kept for the way back.
+    #[serde(default)]
+    pub kept: Vec<Kept>,
     /// Unknown configuration files that were warned about.
     #[serde(default)]
     pub warned: Vec<String>,
@@ -71,9 +76,15 @@ pub struct Pending {
     /// Whether the agent was running before.
     #[serde(default)]
     pub agent: AgentBefore,
-    /// What spoke against the agent before, as the end of "the agent ...".
+    /// What spoke against the agent before.
     #[serde(default)]
-    pub ill_before: Option<String>,
+    pub ill_before: Option<Complaint>,
+    /// Who wants it.
+    #[serde(default)]
+    pub purpose: Purpose,
+    /// Why it is gone back from, once it is.
+    #[serde(default)]
+    pub back: Option<Back>,
     /// How often it was tried to finish it.
     #[serde(default)]
     pub tries: u32,
@@ -90,6 +101,36 @@ const fn long_ago() -> Moment {
     Moment::from_unix(0)
 }
 
+/// Who wants a change of the version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// The cluster, or the operator's `pin`.
+    #[default]
+    Upgrade,
+    /// A person who goes back.
+    Rollback,
+}
+
+/// Why a version is gone back from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Back {
+    /// In words.
+    pub why: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Whose fault it is that a version could not be installed, or does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The version's own, as far as this host can tell.
+    Version,
+    /// The disk's, the network's, a lock's, the repository's: it says nothing of the version.
+    Host,
+}
+
 /// The step that was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -100,6 +141,10 @@ pub enum Step {
     BringUp,
     /// The agent runs it; whether it is well has not been seen to the end.
     Prove,
+    /// It failed; the package manager puts the version before in place again.
+    GoBack,
+    /// The version before is in place again; the agent has not proven itself on it.
+    BringBack,
 }
 
 /// How a run ended.
@@ -142,6 +187,7 @@ impl Default for Record {
             verdicts: Vec::new(),
             upgrades: Vec::new(),
             first_hold: FirstHold::Open,
+            kept: Vec::new(),
             warned: Vec::new(),
         }
     }
@@ -160,8 +206,12 @@ impl Record {
         keep_newest(&mut self.verdicts);
     }
 
-    /// Adds an upgrade.
+    /// Adds an upgrade; the same failure as before is one entry.
     pub fn add_upgrade(&mut self, upgrade: Upgrade) {
+        let again = |last: &Upgrade| (&last.from, &last.to, &last.code) == (&upgrade.from, &upgrade.to, &upgrade.code);
+        if upgrade.code != "upgraded" && self.upgrades.last().is_some_and(again) {
+            self.upgrades.pop();
+        }
         self.upgrades.push(upgrade);
         keep_newest(&mut self.upgrades);
     }

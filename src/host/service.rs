@@ -10,21 +10,25 @@ use std::time::Duration;
 use crate::error::{Class, Error};
 use crate::host::command::{Argv, query};
 use crate::host::machine::Machine;
-use crate::host::process::{PID_FILE, Process, agent, is_in_group, pid_in};
+use crate::host::process::{PID_FILE, Process, agent, is_executed, is_in_group, pid_in};
 use crate::host::readiness;
-use crate::rules::health::{self, Executes, InCharge, Look};
+use crate::rules::health::{self, Executes, InCharge, Look, PidFile};
 use crate::rules::plan::{Means, Service};
 
 /// The agent's unit.
 const UNIT: &str = "teleport.service";
 /// What is asked of systemd; [`properties`] reads the answer.
-const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,MainPID,PIDFile,CanReload,ControlGroup,Result,NRestarts";
+const PROPERTIES: &str =
+    "LoadState,ActiveState,UnitFileState,MainPID,PIDFile,CanReload,ControlGroup,FragmentPath,Result,NRestarts";
 const QUESTION: Duration = Duration::from_secs(30);
 /// systemctl waits for the job; a unit may take its whole stop time-out (90 s) and start time-out (90 s).
 const JOB: Duration = Duration::from_secs(300);
 /// How often, and how many times, it is looked whether a process on the new binary is in charge: a minute, whatever the clock does.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const LOOKS: u32 = 600;
+/// For how many of them no process at all executes the new binary before nothing more is waited for: longer than systemd takes between two
+/// of its own attempts (`RestartSec=5` in the agent's unit).
+const NOBODY: u32 = 100;
 /// How long it has to be there.
 const SETTLED: Duration = Duration::from_millis(500);
 
@@ -38,6 +42,7 @@ struct Unit {
     pid_file: Option<PathBuf>,
     can_reload: bool,
     group: String,
+    fragment: Option<PathBuf>,
     result: String,
     restarts: u32,
 }
@@ -61,8 +66,14 @@ pub fn look(machine: &Machine) -> Result<Service, Error> {
         return Ok(agent(machine).map_or(Service::NoSystemd, |process| Service::Running(Means::HangUp(process.pid))));
     }
     let unit = ask(machine)?;
+    // systemd remembers a unit whose file is gone until it is told to read them again, or until the host is booted.
+    if unit.fragment.as_ref().is_some_and(|path| machine.path(path).symlink_metadata().is_err()) {
+        return Ok(Service::NoUnit);
+    }
     Ok(match (unit.load.as_str(), unit.active.as_str()) {
-        ("loaded" | "masked", "active" | "reloading" | "activating" | "deactivating") => Service::Running(unit.means()),
+        ("loaded" | "masked", "active" | "reloading" | "activating" | "deactivating") => {
+            Service::Running(unit.means_now(machine))
+        }
         ("masked", _) => Service::Stopped("masked".into()),
         // A crash loop ended by the start limit is an illness, not somebody's wish: the new version may be its cure.
         ("loaded", "failed") if unit.file == "enabled" => Service::Running(Means::Restart),
@@ -76,19 +87,24 @@ pub fn look(machine: &Machine) -> Result<Service, Error> {
 /// # Errors
 /// When systemd does not answer.
 pub fn look_closely(machine: &Machine, installed: Option<(u64, u64)>) -> Result<Look, Error> {
-    let (unit, process, restarts) = if machine.is_run_by_systemd() {
+    let (unit, process, pid_file, restarts) = if machine.is_run_by_systemd() {
         let unit = ask(machine)?;
-        (unit.activity(), unit.in_charge(machine), unit.restarts)
+        let pid_file = match (&unit.pid_file, unit.named(machine)) {
+            (None, _) => PidFile::NotKept,
+            (Some(_), Some(_)) => PidFile::Written,
+            (Some(_), None) => PidFile::Missing,
+        };
+        (unit.activity(), unit.in_charge(machine), pid_file, unit.restarts)
     } else {
         let process = agent(machine);
-        (if process.is_some() { health::Unit::Active } else { health::Unit::Starting }, process, 0)
+        (if process.is_some() { health::Unit::Active } else { health::Unit::Starting }, process, PidFile::NotKept, 0)
     };
     let executes = |process: &Process| match process.executes {
         file @ Some(_) if file == installed => Executes::Installed,
         _ => Executes::Other,
     };
     let in_charge = process.map(|process| InCharge { pid: process.pid, started: process.started, executes: executes(&process) });
-    Ok(Look { unit, in_charge, restarts, readiness: readiness::ask(machine) })
+    Ok(Look { unit, in_charge, pid_file, restarts, readiness: readiness::ask(machine) })
 }
 
 /// Whether this host is going down: then nothing is begun (H26).
@@ -133,7 +149,7 @@ pub fn bring_up(machine: &Machine, means: Means, installed: (u64, u64)) -> Resul
     }
     Err(Error::new(
         Class::Broken,
-        format!("the new version is installed, but no process of {UNIT} runs it"),
+        format!("no process of {UNIT} runs the version that is installed now"),
         format!("journalctl -u {UNIT} -n 50; systemctl restart {UNIT}"),
     )
     .with_tool_lines(said))
@@ -166,7 +182,7 @@ fn hang_up(machine: &Machine, pid: u32, installed: (u64, u64)) -> Result<Brought
     Process::with_id(machine, pid).map(Brought::NotBrought).ok_or_else(|| {
         Error::new(
             Class::Broken,
-            format!("the new version is installed, the agent (pid {pid}) ended when it was told to hang up, and {PID_FILE} names no successor"),
+            format!("the agent (pid {pid}) ended when it was told to hang up, and {PID_FILE} names no successor"),
             "start the agent the way it was started; there is no systemd here to ask",
         )
     })
@@ -181,8 +197,10 @@ fn job(machine: &Machine, means: Means) -> Result<Vec<String>, Error> {
 }
 
 fn taken_over(machine: &Machine, installed: (u64, u64)) -> Result<Option<Process>, Error> {
+    let mut nobody = 0;
     for _ in 0..LOOKS {
         let unit = ask(machine)?;
+        nobody = if is_executed(machine, installed) { 0 } else { nobody + 1 };
         if let Some(process) = unit.in_charge(machine).filter(|process| process.executes == Some(installed)) {
             // One that is gone a moment later has not taken charge.
             (machine.pause)(SETTLED);
@@ -191,7 +209,7 @@ fn taken_over(machine: &Machine, installed: (u64, u64)) -> Result<Option<Process
             }
             continue;
         }
-        if matches!(unit.active.as_str(), "failed" | "inactive") {
+        if matches!(unit.active.as_str(), "failed" | "inactive") || nobody >= NOBODY {
             return Ok(None);
         }
         (machine.pause)(LOOK_AGAIN);
@@ -220,6 +238,7 @@ fn properties(text: &str) -> Unit {
             "PIDFile" => unit.pid_file = Some(PathBuf::from(value)).filter(|path| path.is_absolute()),
             "CanReload" => unit.can_reload = value == "yes",
             "ControlGroup" => unit.group = value.into(),
+            "FragmentPath" => unit.fragment = Some(PathBuf::from(value)).filter(|path| path.is_absolute()),
             "Result" => unit.result = value.into(),
             "NRestarts" => unit.restarts = value.parse().unwrap_or_default(),
             _ => {}
@@ -241,11 +260,23 @@ impl Unit {
         if self.can_reload && self.pid_file.is_some() { Means::Reload } else { Means::Restart }
     }
 
+    /// A reload is a signal to the process that the PID file names: without one there is nobody to hear it.
+    fn means_now(&self, machine: &Machine) -> Means {
+        match self.means() {
+            Means::Reload if self.named(machine).is_none() => Means::Restart,
+            means => means,
+        }
+    }
+
+    fn named(&self, machine: &Machine) -> Option<Process> {
+        let pid = pid_in(&machine.path(self.pid_file.as_ref()?))?;
+        Process::with_id(machine, pid).filter(|_| is_in_group(machine, &pid.to_string(), &self.group))
+    }
+
     fn in_charge(&self, machine: &Machine) -> Option<Process> {
-        let named = self.pid_file.as_ref().and_then(|path| pid_in(&machine.path(path)));
-        [named, self.main_pid].into_iter().flatten().find_map(|pid| {
-            let process = Process::with_id(machine, pid)?;
-            is_in_group(machine, &pid.to_string(), &self.group).then_some(process)
+        self.named(machine).or_else(|| {
+            let pid = self.main_pid?;
+            Process::with_id(machine, pid).filter(|_| is_in_group(machine, &pid.to_string(), &self.group))
         })
     }
 }

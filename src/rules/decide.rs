@@ -46,6 +46,11 @@ pub enum Wait {
         /// When.
         until: Moment,
     },
+    /// A person went back from this version; another one ends that.
+    HeldBack {
+        /// The version.
+        to: Release,
+    },
     /// This version was left less than a day ago; a second look decides whether the server means it.
     Returning {
         /// The version.
@@ -96,6 +101,9 @@ pub fn decide(policy: &Policy, facts: &Facts, now: Moment) -> Decision {
     let forced = facts.mandate == Mandate::Force;
     if let Some(failed) = facts.memory.backing_off(&to, now).filter(|_| !forced) {
         return Decision::Wait(Wait::FailedBefore { until: failed.until(), to });
+    }
+    if facts.memory.is_held_back(&to) && !forced {
+        return Decision::Wait(Wait::HeldBack { to });
     }
     if let Some(refusal) = out_of_bounds(policy, facts, &to) {
         return Decision::Refuse(refusal);
@@ -169,7 +177,7 @@ pub fn remember(facts: &Facts, decision: &Decision, now: Moment) -> Memory {
         _ => {}
     }
     if facts.mandate == Mandate::Force {
-        memory.failed = None;
+        (memory.failed, memory.held_back) = (None, None);
     }
     memory
 }

@@ -102,6 +102,16 @@ fn every_story_ends_as_told() {
             "wait until 06:10: 16.2.0 failed before",
         ),
         ("another version failed", at("16.1.7").failed("16.1.9", 1, "2:10").now("2:30"), "upgrade to 16.2.0: window until 03:00"),
+        // A person went back.
+        ("held back", at("16.1.7").held_back("16.2.0").now("2:30"), "wait: a person went back from 16.2.0"),
+        ("held back beats critical", at("16.1.7").held_back("16.2.0").critical(), "wait: a person went back from 16.2.0"),
+        (
+            "held back beats an unhealthy agent",
+            at("16.1.7").held_back("16.2.0").missing_schedule().unhealthy_since("1:00").now("1:28"),
+            "wait: a person went back from 16.2.0",
+        ),
+        ("force beats held back", at("16.1.7").held_back("16.2.0").forced(), "upgrade to 16.2.0: forced"),
+        ("another version was held back", at("16.1.7").held_back("16.1.9").now("2:30"), "upgrade to 16.2.0: window until 03:00"),
         // Up, down and across majors.
         ("a higher major is followed", at("16.1.7").offered("17.0.0").now("2:30"), "upgrade to 17.0.0: window until 03:00"),
         ("two majors up are followed", at("16.1.7").offered("18.0.1").now("2:30"), "upgrade to 18.0.1: window until 03:00"),

@@ -2,6 +2,8 @@
 //!
 //! An older process that drains its sessions is no illness, however long it takes (V1); only the process in charge counts.
 
+use serde::{Deserialize, Serialize};
+
 /// How long, in seconds, the process in charge has to be the same one, if there is so much time at all.
 pub const STEADY_FOR: u32 = 10;
 
@@ -12,6 +14,8 @@ pub struct Look {
     pub unit: Unit,
     /// The process in charge.
     pub in_charge: Option<InCharge>,
+    /// Whether it has written its PID file.
+    pub pid_file: PidFile,
     /// How often systemd has restarted it by itself since somebody last started it.
     pub restarts: u32,
     /// What it says of itself on its debug socket.
@@ -36,6 +40,17 @@ pub enum Executes {
     Installed,
     /// Another: one that was replaced under it.
     Other,
+}
+
+/// What the unit's PID file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PidFile {
+    /// It names a process of the unit.
+    Written,
+    /// It is not there, or names nobody: an agent that hangs in its start has not come to write it.
+    Missing,
+    /// The unit has none.
+    NotKept,
 }
 
 /// Whether a unit is up.
@@ -67,19 +82,56 @@ pub enum Finding {
     Well,
     /// It can still become well.
     NotYet,
-    /// It is ill; why, as the end of "the agent ...".
-    Ill(String),
+    /// It is ill.
+    Ill(Complaint),
+}
+
+/// What speaks against an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complaint {
+    /// How ill it is.
+    pub illness: Illness,
+    /// In words, as the end of "the agent ...".
+    pub says: String,
+}
+
+/// How ill an agent is, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Illness {
+    /// It runs, and says itself that it is not ready.
+    NotReady,
+    /// It does not run, or not for long.
+    Down,
+}
+
+impl Complaint {
+    /// Of an agent that does not run, or not for long.
+    pub fn down(says: impl Into<String>) -> Self {
+        Self { illness: Illness::Down, says: says.into() }
+    }
+}
+
+impl std::fmt::Display for Complaint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the agent {}", self.says)
+    }
 }
 
 impl Look {
-    /// What speaks against an agent that shows this, as the end of "the agent ...".
+    /// What speaks against an agent that shows this.
     #[must_use]
-    pub fn complaint(&self) -> Option<String> {
+    pub fn complaint(&self) -> Option<Complaint> {
         match (&self.unit, &self.in_charge, &self.readiness) {
-            (Unit::Down(word), ..) => Some(format!("is down (systemd says {word})")),
-            (_, None, _) => Some("has no process in charge".into()),
-            (Unit::Starting, ..) => Some("is still starting".into()),
-            (_, _, Readiness::NotReady(says)) => Some(format!("says that it is not ready ({says})")),
+            (Unit::Down(word), ..) => Some(Complaint::down(format!("is down (systemd says {word})"))),
+            (_, None, _) => Some(Complaint::down("has no process in charge")),
+            (Unit::Starting, ..) => Some(Complaint::down("is still starting")),
+            _ if self.pid_file == PidFile::Missing => {
+                Some(Complaint { illness: Illness::NotReady, says: "runs, but has not come to write its PID file".into() })
+            }
+            (_, _, Readiness::NotReady(says)) => {
+                Some(Complaint { illness: Illness::NotReady, says: format!("says that it is not ready ({says})") })
+            }
             (Unit::Active, Some(_), Readiness::Ready | Readiness::Silent) => None,
         }
     }
@@ -93,16 +145,18 @@ pub fn judge(looks: &[Look], patience: u32) -> Finding {
     let restarts = last.restarts.saturating_sub(first.restarts);
     if restarts > 0 {
         let times = if restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
-        return Finding::Ill(format!("ended by itself and was restarted by systemd {times}"));
+        return down(format!("ended by itself and was restarted by systemd {times}"));
     }
-    if let Unit::Down(_) = last.unit {
-        return Finding::Ill(last.complaint().unwrap_or_default());
+    // Twice in a row: a PID file that is just being written names nobody.
+    let being_written = looks.iter().rev().nth(1).is_some_and(|look| look.pid_file != PidFile::Missing);
+    let complaint = last.complaint().filter(|_| last.pid_file != PidFile::Missing || !being_written);
+    if let (Unit::Down(_), Some(complaint)) = (&last.unit, &complaint) {
+        return Finding::Ill(complaint.clone());
     }
     let runs_it = |look: &Look| look.in_charge.is_some_and(|process| process.executes == Executes::Installed);
-    // Twice in a row: a PID file that is just being written names nobody.
     let gone = looks.iter().rev().take_while(|look| !runs_it(look)).count();
     if gone > 1 && looks.iter().any(runs_it) {
-        return Finding::Ill("ended by itself".into());
+        return down("ended by itself");
     }
     let seconds = u32::try_from(looks.len().saturating_sub(1)).unwrap_or(u32::MAX);
     if seconds < patience {
@@ -110,12 +164,16 @@ pub fn judge(looks: &[Look], patience: u32) -> Finding {
     }
     let same = looks.iter().rev().take_while(|look| look.in_charge.is_some() && look.in_charge == last.in_charge).count();
     let steady_for = u32::try_from(same.saturating_sub(1)).unwrap_or(u32::MAX);
-    match last.in_charge {
-        Some(InCharge { executes: Executes::Other, .. }) => Finding::Ill("goes on with the old version".into()),
-        _ if last.complaint().is_some() => Finding::Ill(last.complaint().unwrap_or_default()),
-        _ if steady_for < STEADY_FOR.min(patience) => Finding::Ill(format!("changed its process {steady_for} s ago")),
+    match (last.in_charge, complaint) {
+        (Some(InCharge { executes: Executes::Other, .. }), _) => down("goes on with the version before"),
+        (_, Some(complaint)) => Finding::Ill(complaint),
+        _ if steady_for < STEADY_FOR.min(patience) => down(format!("changed its process {steady_for} s ago")),
         _ => Finding::Well,
     }
+}
+
+fn down(says: impl Into<String>) -> Finding {
+    Finding::Ill(Complaint::down(says))
 }
 
 #[cfg(test)]
@@ -125,6 +183,7 @@ mod tests {
     const WELL: Look = Look {
         unit: Unit::Active,
         in_charge: Some(InCharge { pid: 101, started: 4242, executes: Executes::Installed }),
+        pid_file: PidFile::Written,
         restarts: 3,
         readiness: Readiness::Silent,
     };
@@ -141,7 +200,10 @@ mod tests {
         parts.iter().flat_map(|(seconds, look)| std::iter::repeat_n(look.clone(), *seconds)).collect()
     }
     fn ill(why: &str) -> Finding {
-        Finding::Ill(why.into())
+        Finding::Ill(Complaint { illness: Illness::Down, says: why.into() })
+    }
+    fn unready(why: &str) -> Finding {
+        Finding::Ill(Complaint { illness: Illness::NotReady, says: why.into() })
     }
 
     #[test]
@@ -172,10 +234,20 @@ mod tests {
             ("takes its time to start", row(&[(30, starting.clone()), (31, WELL)]), Finding::Well),
             ("never starts", row(&[(61, starting)]), ill("has no process in charge")),
             ("gets ready in time", row(&[(50, not_ready.clone()), (11, ready)]), Finding::Well),
-            ("never gets ready", row(&[(61, not_ready)]), ill("says that it is not ready (503 not ready)")),
+            ("never gets ready", row(&[(61, not_ready)]), unready("says that it is not ready (503 not ready)")),
             ("its successor dies and the old process drains on", row(&[(5, WELL), (2, old.clone())]), ill("ended by itself")),
             ("writes its PID file anew", row(&[(5, WELL), (1, old.clone()), (55, WELL)]), Finding::Well),
-            ("keeps the old process", row(&[(61, old)]), ill("goes on with the old version")),
+            (
+                "hangs in its start",
+                row(&[(61, with(|look| look.pid_file = PidFile::Missing))]),
+                unready("runs, but has not come to write its PID file"),
+            ),
+            (
+                "writes its PID file at the end",
+                row(&[(60, WELL), (1, with(|look| look.pid_file = PidFile::Missing))]),
+                Finding::Well,
+            ),
+            ("keeps the old process", row(&[(61, old)]), ill("goes on with the version before")),
             ("hands over early", row(&[(20, WELL), (41, with(other_process))]), Finding::Well),
             ("hands over just now", row(&[(55, WELL), (6, with(other_process))]), ill("changed its process 5 s ago")),
         ];
@@ -193,7 +265,7 @@ mod tests {
     #[test]
     fn one_look_says_what_is_wrong() {
         assert_eq!(WELL.complaint(), None);
-        let complaint = |change: fn(&mut Look)| with(change).complaint().unwrap();
+        let complaint = |change: fn(&mut Look)| with(change).complaint().unwrap().says;
         assert_eq!(complaint(|look| look.unit = Unit::Down("failed".into())), "is down (systemd says failed)");
         assert_eq!(complaint(|look| look.in_charge = None), "has no process in charge");
         assert_eq!(complaint(|look| look.unit = Unit::Starting), "is still starting");

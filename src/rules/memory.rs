@@ -30,6 +30,10 @@ pub struct Memory {
     pub left: Option<Left>,
     /// A version that was left and is offered again.
     pub returning: Option<Returning>,
+    /// The target that the last run saw.
+    pub target: Option<Release>,
+    /// The target that a person went back from; another target clears it.
+    pub held_back: Option<Release>,
 }
 
 /// A version that failed here, with the old one healthy again.
@@ -101,15 +105,30 @@ impl Memory {
         self.returning.as_ref().filter(|r| r.release == *target && r.since <= now).map(|r| r.since)
     }
 
-    /// After a run that saw `target`: a failure or a return of another version is forgotten.
+    /// Whether a person went back from `target`.
+    #[must_use]
+    pub fn is_held_back(&self, target: &Release) -> bool {
+        self.held_back.as_ref() == Some(target)
+    }
+
+    /// After a run that saw `target`: what is remembered of another version is forgotten.
     pub fn saw_target(&mut self, target: &Release) {
+        self.target = Some(target.clone());
+        self.held_back.take_if(|held| held != target);
         self.failed.take_if(|f| f.release != *target);
         self.returning.take_if(|r| r.release != *target);
     }
 
     /// After an upgrade from one version to another that was confirmed.
     pub fn upgraded(&mut self, from: Option<Release>, now: Moment) {
-        *self = Self { left: from.map(|release| Left { release, at: now }), ..Self::default() };
+        *self = Self { left: from.map(|release| Left { release, at: now }), target: self.target.take(), ..Self::default() };
+    }
+
+    /// After a person went back from `from`: what is wanted now is not followed until something else is wanted.
+    pub fn went_back(&mut self, from: Option<Release>, now: Moment) {
+        let target = self.target.clone().or_else(|| from.clone());
+        self.upgraded(from, now);
+        self.held_back = target;
     }
 
     /// After `target` failed while the version before it is in place and well.
@@ -149,7 +168,22 @@ mod tests {
         assert!(memory.backing_off(&release("16.2.0"), NOON.plus(3599)).is_some());
         assert!(memory.backing_off(&release("16.2.0"), NOON.plus(3600)).is_none());
         memory.saw_target(&release("16.2.1"));
-        assert_eq!(memory, Memory::default());
+        assert_eq!(memory, Memory { target: Some(release("16.2.1")), ..Memory::default() });
+    }
+
+    #[test]
+    fn going_back_holds_what_was_wanted_last_until_something_else_is_wanted() {
+        let mut memory = Memory::default();
+        memory.went_back(Some(release("16.2.0")), NOON);
+        assert!(memory.is_held_back(&release("16.2.0")), "without another word it is the version that was left");
+        let mut memory = Memory { target: Some(release("16.2.1")), ..Memory::default() };
+        memory.went_back(Some(release("16.2.0")), NOON);
+        assert!(memory.is_held_back(&release("16.2.1")) && !memory.is_held_back(&release("16.2.0")));
+        memory.saw_target(&release("16.2.1"));
+        assert!(memory.is_held_back(&release("16.2.1")));
+        memory.saw_target(&release("16.2.2"));
+        memory.saw_target(&release("16.2.1"));
+        assert!(!memory.is_held_back(&release("16.2.1")));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod moment;
 pub mod plan;
 pub mod policy;
 pub mod release;
+pub mod room;
 pub mod trigger;
 pub mod window;
 pub mod wording;

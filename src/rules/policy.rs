@@ -29,6 +29,8 @@ pub struct Policy {
     pub hold: Hold,
     /// How long a new version has to prove itself.
     pub verify: Verify,
+    /// Whether a version is fetched before its window opens.
+    pub prefetch: Prefetch,
     /// How much is logged.
     pub detail: Detail,
 }
@@ -93,6 +95,15 @@ impl FromStr for Verify {
         let seconds = text.parse().ok().filter(|&seconds| seconds <= Self::LONGEST && text.bytes().all(|b| b.is_ascii_digit()));
         seconds.map(Self).ok_or_else(|| format!("{} is no number of seconds up to {}", quoted(text.as_bytes()), Self::LONGEST))
     }
+}
+
+/// Whether a version is downloaded, and its installation simulated, before its window opens (`prefetch`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefetch {
+    /// Not before it is installed.
+    No,
+    /// As soon as it is known to be due.
+    Yes,
 }
 
 /// How much is logged (`debug`, `--verbose`).

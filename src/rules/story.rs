@@ -4,7 +4,7 @@ use crate::rules::decide::{Decision, Refusal, Stay, Wait, decide};
 use crate::rules::facts::{Critical, Enrolment, Facts, Mandate, Target};
 use crate::rules::memory::{Failed, Left, Memory, Returning};
 use crate::rules::moment::Moment;
-use crate::rules::policy::{Detail, Downgrade, Endpoint, EndpointSource, Hold, Policy, Transport, Verify};
+use crate::rules::policy::{Detail, Downgrade, Endpoint, EndpointSource, Hold, Policy, Prefetch, Transport, Verify};
 use crate::rules::release::Release;
 use crate::rules::trigger::{NotNow, Trigger};
 use crate::rules::window::Schedule;
@@ -43,6 +43,7 @@ pub(super) fn policy() -> Policy {
         downgrade: Downgrade::SameMajor,
         hold: Hold::Between,
         verify: Verify::default(),
+        prefetch: Prefetch::No,
         detail: Detail::Normal,
     }
 }
@@ -118,6 +119,10 @@ impl Story {
         self.facts.memory.failed = Some(Failed { release: release(version), attempts, last: clock(last) });
         self
     }
+    pub(super) fn held_back(mut self, version: &str) -> Self {
+        self.facts.memory.held_back = Some(release(version));
+        self
+    }
     pub(super) fn left(mut self, version: &str, at: &str) -> Self {
         self.facts.memory.left = Some(Left { release: release(version), at: clock(at) });
         self
@@ -146,6 +151,7 @@ pub(super) fn verdict(decision: &Decision) -> String {
         Decision::Stay(Stay::NoTarget) => "stay: no target".into(),
         Decision::Stay(Stay::UpToDate(release)) => format!("stay: on {release}"),
         Decision::Wait(Wait::FailedBefore { to, until }) => format!("wait until {}: {to} failed before", hour(until)),
+        Decision::Wait(Wait::HeldBack { to }) => format!("wait: a person went back from {to}"),
         Decision::Wait(Wait::Returning { to, until }) => format!("wait until {}: {to} returns", hour(until)),
         Decision::Wait(Wait::Trigger { not_now: NotNow::OutsideWindow(window), .. }) => {
             format!("wait until {}: outside the window", hour(&window.start()))

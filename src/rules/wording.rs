@@ -86,6 +86,9 @@ fn waiting(wait: &Wait, now: Moment) -> Vec<Line> {
             "{to} failed on this host before, not attempting again until {until}, in {}; a new target or `teleport-upgrade force` ends the wait.",
             span(until.since(now))
         ))],
+        Wait::HeldBack { to } => vec![info(format!(
+            "a person went back with `teleport-upgrade rollback`: {to} is not attempted; another target or `teleport-upgrade force` ends that."
+        ))],
         Wait::Returning { to, until } => vec![info(format!(
             "{to} was left less than a day ago and is offered again: waiting for a second look after {until}, in case version servers disagree."
         ))],

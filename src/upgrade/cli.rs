@@ -13,7 +13,7 @@ use crate::log::Volume;
 use crate::rules::facts::Mandate;
 use crate::rules::policy::Package;
 use crate::upgrade::install::{Channel, Wanted, install};
-use crate::upgrade::{Outcome, dry_run, run, setup};
+use crate::upgrade::{Outcome, dry_run, rollback, run, setup};
 
 /// One screen; the man page says more.
 const HELP: &str = "\
@@ -25,6 +25,7 @@ Commands:
   run        check, and upgrade if it is due and a window is open
   dry-run    say what `run` would do now and why; change nothing
   force      upgrade now if a version is due: no window, no wait
+  rollback   go back to the version before, until another one is wanted
   install    bring the agent to a host that has none: at what a cluster offers
              (--proxy HOST[:PORT] [--channel NAME]) or at one --version X
   version    print the version of this program (--raw: without the v)
@@ -39,12 +40,14 @@ Options:
 
 Exit codes:
    0 done, nothing to do, or not now     70 internal error
-  11 a person is needed                  75 try again later (lock, network)
-  64 wrong command line                  77 needs root
-  69 server or repository cannot serve   78 configuration must be changed
+  10 failed; the version before is back  75 try again later (lock, network)
+  11 a person is needed                  77 needs root
+  64 wrong command line                  78 configuration must be changed
+  69 server or repository cannot serve
 
 Configuration, one value a file: endpoint, package, installer, repo, pin,
-allow-downgrade, lock, insecure, debug. `schedule` is written by the agent.
+allow-downgrade, lock, verify-seconds, prefetch, insecure, debug.
+The agent writes `schedule`.
 ";
 
 /// What the command line asks for.
@@ -59,6 +62,7 @@ struct Request {
 enum Action {
     Upgrade(Mandate),
     Install(Wanted),
+    Rollback,
     DryRun,
     Setup,
     /// The package, once it is known that its hold was ours.
@@ -108,9 +112,11 @@ fn act(machine: &Machine, request: Request) -> Result<u8, Error> {
         Action::Upgrade(mandate) if moves(machine) => {
             go_on(machine, vec![command(mandate).to_owned()], configured.as_deref(), request.volume)
         }
+        Action::Rollback if moves(machine) => go_on(machine, vec!["rollback".to_owned()], configured.as_deref(), request.volume),
         Action::Install(wanted) if moves(machine) => go_on(machine, wanted.words(), configured.as_deref(), request.volume),
         Action::Install(wanted) => install(machine, &directory, &wanted).map(|outcome| outcome.exit() as u8),
         Action::Upgrade(mandate) => run(machine, &directory, mandate).map(|outcome: Outcome| outcome.exit() as u8),
+        Action::Rollback => rollback(machine, &directory).map(|outcome| outcome.exit() as u8),
         Action::Setup => setup::setup(machine, &directory).map(|()| done),
         Action::Release(package) => setup::release(machine, &directory, package).map(|()| done),
         _ => dry_run(machine, &directory).map(|()| done),
@@ -168,6 +174,7 @@ fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
     request.action = match command.as_deref() {
         Some("run") => Action::Upgrade(Mandate::Policy),
         Some("force") => Action::Upgrade(Mandate::Force),
+        Some("rollback") => Action::Rollback,
         Some("dry-run") => Action::DryRun,
         Some("setup") => Action::Setup,
         Some("release") => Action::Release(package),
@@ -231,6 +238,7 @@ mod tests {
         let request = |action| Request { action, directory: None, volume: Volume::Normal };
         assert_eq!(read(&["run"]), Ok(request(Action::Upgrade(Mandate::Policy))));
         assert_eq!(read(&["force"]), Ok(request(Action::Upgrade(Mandate::Force))));
+        assert_eq!(read(&["rollback"]), Ok(request(Action::Rollback)));
         assert_eq!(read(&["dry-run"]), Ok(request(Action::DryRun)));
         assert_eq!(read(&["version"]), Ok(request(Action::Version(Spelling::WithV))));
         assert_eq!(read(&["version", "--raw"]), Ok(request(Action::Version(Spelling::Raw))));

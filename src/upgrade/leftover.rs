@@ -1,11 +1,12 @@
-//! What a run does first when the one before it died in the middle: look at what is really there, and finish it or find it unharmed.
+//! What a run does first when the one before it died in the middle: look at what is really there, and finish it, go back, or find it
+//! unharmed.
 
 use crate::error::{Class, Error};
 use crate::host::hold::{self, FirstHold};
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Completeness, Packages, State};
-use crate::host::record::{Ledger, Pending, Step};
+use crate::host::record::{Back, Fault, Ledger, Pending, Step};
 use crate::host::service;
 use crate::host::transcript::Transcript;
 use crate::rules::facts::Mandate;
@@ -13,7 +14,8 @@ use crate::rules::memory::back_off;
 use crate::rules::moment::span;
 use crate::rules::plan::{Held, HoldAfter, Plan, Restraint};
 use crate::rules::policy::{Policy, Verify};
-use crate::upgrade::apply;
+use crate::upgrade::Outcome;
+use crate::upgrade::change::{Change, Failed, LeftAs, Source, warn_of};
 
 /// How often, in seconds, it is looked whether another run's package manager is at work still.
 const LOOKS: u32 = 600;
@@ -31,13 +33,13 @@ pub(super) fn settle(
     mandate: Mandate,
     lock: &Lock,
     ledger: &mut Ledger,
-) -> Result<Option<Error>, Error> {
-    let Some(pending) = ledger.record.pending.clone() else { return Ok(None) };
+) -> Result<Settled, Error> {
+    let Some(pending) = ledger.record.pending.clone() else { return Ok(Settled::Nothing) };
     let chosen = packages::choose(machine, policy.and_then(|p| p.installer), policy.and_then(|p| p.repo.as_ref()));
     let packages = match chosen {
         Ok(Some(packages)) => packages,
-        Ok(None) => return Ok(None),
-        Err(error) => return Ok(Some(error)),
+        Ok(None) => return Ok(Settled::Nothing),
+        Err(error) => return Ok(Settled::Left(error)),
     };
     if service::host_is_going_down(machine) {
         return Err(Error::new(Class::Busy, "this host is shutting down: nothing is begun now", "the next run goes on"));
@@ -57,8 +59,24 @@ pub(super) fn settle(
         service: service::look(machine)?,
         verify: policy.map_or_else(Verify::default, |policy| policy.verify),
     };
-    let left = Left { machine, packages: &*packages, transcript: &transcript, pending: &pending, plan: &plan };
-    Ok(left.settle(mandate, ledger).err())
+    let change = Change { machine, packages: &*packages, transcript: &transcript, plan: &plan, before: pending.agent };
+    let ended = Left { change, pending: &pending }.settle(mandate, ledger);
+    Ok(match ended {
+        Ok(None) => Settled::Nothing,
+        Ok(Some(outcome @ Outcome::WentBack { .. })) => Settled::WentBack(outcome),
+        Ok(Some(_)) => Settled::Nothing,
+        Err(error) => Settled::Left(error),
+    })
+}
+
+/// What settling came to.
+pub(super) enum Settled {
+    /// There was nothing, or it is done.
+    Nothing,
+    /// It could not be settled now.
+    Left(Error),
+    /// The agent is back on the version before: that is how this run ends.
+    WentBack(Outcome),
 }
 
 fn begun(machine: &Machine, pending: &Pending) -> String {
@@ -67,47 +85,42 @@ fn begun(machine: &Machine, pending: &Pending) -> String {
         Step::Install => "did not end as it should",
         Step::BringUp => "put the package in place, but did not see the agent run it",
         Step::Prove => "brought the agent onto it, but did not see it through",
+        Step::GoBack => "failed, and going back did not end as it should",
+        Step::BringBack => "failed, and went back, but did not see the agent through",
     };
     format!("the upgrade to {} {} that began {ago} ago {what}: looking at what is there.", pending.package, pending.to)
 }
 
 /// What an earlier run left, and what it takes to settle it.
 struct Left<'a> {
-    machine: &'a Machine,
-    packages: &'a dyn Packages,
-    transcript: &'a Transcript,
+    change: Change<'a>,
     pending: &'a Pending,
-    plan: &'a Plan,
 }
 
 impl Left<'_> {
-    /// Finishes it, or finds the host unharmed, or has the package manager finish or repeat it.
-    fn settle(&self, mandate: Mandate, ledger: &mut Ledger) -> Result<(), Error> {
-        let state = packages::state(self.packages, &self.plan.package)?;
+    /// Finishes it, goes back, or finds the host unharmed; or has the package manager finish or repeat it.
+    fn settle(&self, mandate: Mandate, ledger: &mut Ledger) -> Result<Option<Outcome>, Error> {
+        let Change { machine, packages, transcript, plan, .. } = self.change;
+        let state = packages::state(packages, &plan.package)?;
         if state.version.is_none() {
-            self.machine.log.warning(format!("{} was removed since: there is nothing to finish.", self.plan.package));
+            machine.log.warning(format!("{} was removed since: there is nothing to finish.", plan.package));
             ledger.record.pending = None;
-            return Ok(());
+            return Ok(None);
+        }
+        if let Some(back) = &self.pending.back {
+            return self.go_on_back(back, &state, mandate, ledger);
         }
         if let Some(ended) = self.as_it_is(ledger) {
             return ended;
         }
-        let release = state.version.as_deref().and_then(|version| self.packages.release_of(version));
-        let known = release.as_ref() == Some(&self.plan.to) || state.version == self.plan.database;
-        if state.completeness == Completeness::Complete && !known {
-            self.machine.log.warning(format!(
-                "{} is on {} by now: somebody else settled it.",
-                self.plan.package,
-                state.version.as_deref().unwrap_or("another version")
-            ));
-            ledger.record.pending = None;
-            return Ok(());
+        if self.is_settled_by_others(&state, ledger) {
+            return Ok(None);
         }
         self.nobody_forbids(&state, mandate)?;
         self.count_a_try(&state, mandate, ledger)?;
         if matches!(state.completeness, Completeness::Stopped(_)) {
-            match self.packages.finish(&self.plan.package, self.transcript) {
-                Err(error) => self.machine.log.warning(error.to_string()),
+            match packages.finish(&plan.package, transcript) {
+                Err(error) => machine.log.warning(error.to_string()),
                 Ok(()) => {
                     if let Some(ended) = self.as_it_is(ledger) {
                         return ended;
@@ -115,46 +128,99 @@ impl Left<'_> {
                 }
             }
         }
-        self.machine
-            .log
-            .warning(format!("{} is on neither version whole; installing {} again.", self.plan.package, self.plan.to));
-        if let Err(error) = self.packages.refresh(self.transcript) {
-            // What it takes may be on this host already.
-            self.machine.log.warning(error.to_string());
+        self.again(ledger).map(Some)
+    }
+
+    /// Installs the version again: what was kept of it, or what the repository has.
+    fn again(&self, ledger: &mut Ledger) -> Result<Outcome, Error> {
+        let Change { machine, packages, transcript, plan, .. } = self.change;
+        machine.log.warning(format!("{} is on neither version whole; installing {} again.", plan.package, plan.to));
+        let kept = ledger.record.kept.iter().find(|kept| kept.package == plan.package && kept.release == plan.to).cloned();
+        if let Some(kept) = kept.filter(|kept| kept.checked(machine).is_ok()) {
+            return self.change.make(Source::Kept(&kept), ledger);
         }
-        let transaction = self.packages.simulate(&self.plan.package, &self.plan.to)?;
-        let held = apply::install(self.machine, self.packages, self.plan, &transaction, self.transcript, ledger)?;
-        apply::complete(self.machine, self.packages, self.plan, self.pending.agent, held, ledger)
+        if let Err(error) = packages.refresh(transcript) {
+            // What it takes may be on this host already.
+            machine.log.warning(error.to_string());
+        }
+        match packages.simulate(&plan.package, &plan.to) {
+            Ok(transaction) => self.change.make(Source::Repository(&transaction), ledger),
+            // The version before needs no repository, where it was kept.
+            Err(error) => {
+                let left = if self.change.is_unharmed() { LeftAs::Before } else { LeftAs::Between };
+                let error = Error { class: Class::Broken, ..error };
+                self.change.undo(Failed { error, left, fault: Fault::Host }, ledger)
+            }
+        }
+    }
+
+    /// An earlier run was on its way back: so is this one.
+    fn go_on_back(&self, back: &Back, state: &State, mandate: Mandate, ledger: &mut Ledger) -> Result<Option<Outcome>, Error> {
+        let Some(kept) = self.change.kept_before(ledger).cloned() else {
+            let plan = self.change.plan;
+            let what = format!("{}; and the package of the version before is no longer kept", back.why);
+            ledger.record.pending = None;
+            self.change.machine.log.warning(what);
+            let whole = self.change.confirm(&plan.to).is_ok();
+            return if whole { Ok(None) } else { Err(Error::new(Class::Broken, back.why.clone(), self.change.by_hand())) };
+        };
+        let is_back = state.version.as_deref() == Some(kept.version.as_str());
+        if !is_back {
+            if self.is_settled_by_others(state, ledger) {
+                return Ok(None);
+            }
+            self.nobody_forbids(state, mandate)?;
+            self.count_a_try(state, mandate, ledger)?;
+        }
+        self.change.go_back(&kept, back.clone(), ledger).map(Some)
+    }
+
+    /// Whether the package is whole on a third version.
+    fn is_settled_by_others(&self, state: &State, ledger: &mut Ledger) -> bool {
+        let Change { machine, packages, plan, .. } = self.change;
+        let release = state.version.as_deref().and_then(|version| packages.release_of(version));
+        let known = release.as_ref() == Some(&plan.to) || state.version == plan.database;
+        if state.completeness != Completeness::Complete || known {
+            return false;
+        }
+        machine.log.warning(format!(
+            "{} is on {} by now: somebody else settled it.",
+            plan.package,
+            state.version.as_deref().unwrap_or("another version")
+        ));
+        ledger.record.pending = None;
+        true
     }
 
     /// Without changing the package: on the new version whole, or as before, or `None`.
-    fn as_it_is(&self, ledger: &mut Ledger) -> Option<Result<(), Error>> {
-        let Self { machine, packages, plan, transcript, pending } = *self;
-        let held = || apply::hold_again(machine, packages, plan.hold, &plan.package, transcript);
-        if let Ok(known) = apply::confirm(machine, packages, &plan.package, &plan.to) {
+    fn as_it_is(&self, ledger: &mut Ledger) -> Option<Result<Option<Outcome>, Error>> {
+        let Change { machine, plan, .. } = self.change;
+        if let Ok(known) = self.change.confirm(&plan.to) {
             ledger.record.agent = Some(known);
             machine.log.info(format!("{} {} is in place and complete; finishing what was left.", plan.package, plan.to));
-            return Some(apply::complete(machine, packages, plan, pending.agent, held(), ledger));
+            let made = self.change.complete(self.change.hold_again(), ledger);
+            return Some(self.change.ended(made, ledger).map(Some));
         }
-        apply::unharmed(machine, packages, &plan.package, plan.from.as_ref(), plan.database.as_deref()).then(|| {
+        self.change.is_unharmed().then(|| {
             machine.log.info(format!("{} is as it was before; nothing was changed.", plan.package));
-            apply::warn_of(machine, held()());
+            warn_of(machine, self.change.hold_again()());
+            self.change.start_again()?;
             ledger.record.pending = None;
-            apply::note_upgrade(machine, ledger, plan, "interrupted");
-            Ok(())
+            self.change.note(ledger, "interrupted");
+            Ok(None)
         })
     }
 
     /// Somebody who looks at the broken package may hold it meanwhile.
     fn nobody_forbids(&self, state: &State, mandate: Mandate) -> Result<(), Error> {
-        let held = hold::holder(self.machine, self.packages, &self.plan.package, state, FirstHold::Settled);
-        match held {
+        let Change { machine, packages, plan, .. } = self.change;
+        match hold::holder(machine, packages, &plan.package, state, FirstHold::Settled) {
             Held::ByAdministrator(Restraint { is, release })
-                if mandate == Mandate::Policy && self.plan.hold != HoldAfter::Administrators =>
+                if mandate == Mandate::Policy && plan.hold != HoldAfter::Administrators =>
             {
                 Err(Error::new(
                     Class::Broken,
-                    format!("{} is on neither version whole, and {is} by now: the administrator's hold wins", self.plan.package),
+                    format!("{} is on neither version whole, and {is} by now: the administrator's hold wins", plan.package),
                     format!("{release}, or finish it with `teleport-upgrade force`"),
                 ))
             }
@@ -164,18 +230,19 @@ impl Left<'_> {
 
     /// At growing intervals: what failed a moment ago fails again, and each try burdens the host.
     fn count_a_try(&self, state: &State, mandate: Mandate, ledger: &mut Ledger) -> Result<(), Error> {
-        let (now, tries, tried) = (self.machine.now(), self.pending.tries, self.pending.tried);
+        let Change { machine, packages, plan, .. } = self.change;
+        let (now, tries, tried) = (machine.now(), self.pending.tries, self.pending.tried);
         let next = tried.plus(back_off(tries));
-        let same_boot = self.pending.boot == self.machine.boot();
+        let same_boot = self.pending.boot == machine.boot();
         if mandate == Mandate::Policy && same_boot && tries > 0 && tried <= now && now < next {
             let found = state.version.as_deref().unwrap_or("not installed");
             return Err(Error::new(
                 Class::Broken,
                 format!(
                     "{} is on neither version whole (the package database says {found}); tried {tries} times, next at {next}",
-                    self.plan.package
+                    plan.package
                 ),
-                self.packages.by_hand(&self.plan.package, &self.plan.to),
+                packages.by_hand(&plan.package, &plan.to),
             ));
         }
         if let Some(pending) = &mut ledger.record.pending {

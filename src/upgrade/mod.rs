@@ -3,13 +3,19 @@
 
 mod apply;
 mod bring_up;
+mod change;
 pub mod cli;
+mod confirm;
 mod consider;
 mod dry_run;
+mod go_back;
 pub mod install;
+mod keep;
 mod leftover;
 mod outcome;
+mod prefetch;
 mod prove;
+mod rollback;
 pub mod setup;
 mod survey;
 
@@ -26,7 +32,9 @@ use crate::rules::decide::{Decision, remember};
 use crate::rules::facts::Mandate;
 use crate::rules::plan::{Held, plan};
 pub use crate::upgrade::dry_run::dry_run;
+use crate::upgrade::leftover::Settled;
 pub use crate::upgrade::outcome::Outcome;
+pub use crate::upgrade::rollback::rollback;
 
 /// One whole run: whatever happens in it is recorded before it is returned.
 ///
@@ -40,9 +48,19 @@ pub fn run(machine: &Machine, directory: &Path, mandate: Mandate) -> Result<Outc
             "sudo teleport-upgrade run; or, to look only: teleport-upgrade dry-run",
         ));
     }
+    locked(machine, "run", |lock, ledger| under_lock(machine, directory, mandate, lock, ledger))
+}
+
+/// What a command does under the lock, recorded before it is returned.
+fn locked(
+    machine: &Machine,
+    command: &str,
+    act: impl FnOnce(&Lock, &mut Ledger) -> Result<Outcome, Error>,
+) -> Result<Outcome, Error> {
+    root_only(machine, command)?;
     let lock = Lock::take(machine)?;
     let mut ledger = Ledger::open(machine, &lock);
-    let ended = under_lock(machine, directory, mandate, &lock, &mut ledger);
+    let ended = act(&lock, &mut ledger);
     let saved = outcome::conclude(machine, &mut ledger, &ended);
     match (ended, saved) {
         (Ok(outcome), Err(unsaved)) if !outcome.is_upgrade() => Err(unsaved),
@@ -57,7 +75,11 @@ pub fn run(machine: &Machine, directory: &Path, mandate: Mandate) -> Result<Outc
 fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock, ledger: &mut Ledger) -> Result<Outcome, Error> {
     let loaded = config::load(directory, machine.superuser);
     // Even with a configuration that makes no sense, what was begun is looked at first.
-    let left = leftover::settle(machine, loaded.as_ref().ok().map(|l| &l.policy), mandate, lock, ledger)?;
+    let left = match leftover::settle(machine, loaded.as_ref().ok().map(|l| &l.policy), mandate, lock, ledger)? {
+        Settled::Nothing => None,
+        Settled::Left(error) => Some(error),
+        Settled::WentBack(outcome) => return Ok(outcome),
+    };
     let loaded = loaded?;
     announce(machine, &loaded, ledger);
     let policy = &loaded.policy;
@@ -70,6 +92,9 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
     considered.say(machine, policy);
     ledger.record.agent.clone_from(&considered.agent);
     ledger.record.memory = remember(&considered.facts, &considered.decision, considered.now);
+    if let Some(to) = prefetch::coming(policy, &considered.decision).filter(|_| left.is_none()) {
+        prefetch::fetch(machine, policy, &considered.facts, to, lock, ledger)?;
+    }
     let Decision::Upgrade { to, why } = considered.decision else {
         // What was begun and could not be finished is no less broken because nothing else is due.
         return left.map_or(Ok(Outcome::Decided(considered.decision)), Err);

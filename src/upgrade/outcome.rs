@@ -23,6 +23,20 @@ pub enum Outcome {
     Blocked(Blocked),
     /// What `install` was to bring is there.
     AlreadyThere(Release),
+    /// The new version failed, and the agent is well on the one before.
+    WentBack {
+        /// The version that failed.
+        from: Release,
+        /// The version now.
+        to: Release,
+    },
+    /// A person went back.
+    RolledBack {
+        /// The version before, if it was known.
+        from: Option<Release>,
+        /// The version now.
+        to: Release,
+    },
     /// The agent is on another version.
     Upgraded {
         /// The version before, if it was known.
@@ -36,7 +50,7 @@ impl Outcome {
     /// Whether the host was changed.
     #[must_use]
     pub const fn is_upgrade(&self) -> bool {
-        matches!(self, Self::Upgraded { .. })
+        matches!(self, Self::Upgraded { .. } | Self::RolledBack { .. } | Self::WentBack { .. })
     }
 
     /// The exit code.
@@ -45,6 +59,7 @@ impl Outcome {
         match self {
             Self::Decided(Decision::Refuse(Refusal::Clock)) => Exit::TryLater,
             Self::Decided(Decision::Refuse(_)) => Exit::Config,
+            Self::WentBack { .. } => Exit::WentBack,
             _ => Exit::Done,
         }
     }
@@ -54,6 +69,8 @@ impl Outcome {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Upgraded { .. } => "upgraded",
+            Self::WentBack { .. } => "went-back",
+            Self::RolledBack { .. } => "rolled-back",
             Self::LeftToOthers { .. } => "left-to-others",
             Self::AlreadyThere(_) => "up-to-date",
             Self::Blocked(_) => "blocked",
@@ -61,6 +78,7 @@ impl Outcome {
                 Decision::Stay(Stay::NoTarget) => "no-target",
                 Decision::Stay(Stay::UpToDate(_)) => "up-to-date",
                 Decision::Wait(Wait::FailedBefore { .. }) => "failed-before",
+                Decision::Wait(Wait::HeldBack { .. }) => "held-back",
                 Decision::Wait(Wait::Returning { .. }) => "returning",
                 Decision::Wait(Wait::Trigger { not_now: NotNow::OutsideWindow(_), .. }) => "outside-window",
                 Decision::Wait(Wait::Trigger { not_now: NotNow::MaybeUnhealthy { .. }, .. }) => "maybe-unhealthy",
@@ -81,6 +99,12 @@ impl Outcome {
                 machine.log.info(format!("the file `installer` says `nop`: leaving the upgrade to {to} to others."))
             }
             Self::Blocked(Blocked(why)) => machine.log.warning(why),
+            Self::WentBack { from, to } => machine.log.warning(format!(
+                "{from} failed on this host: back on {to}.\n    next: nothing has to be done now; look at why: journalctl -u teleport -n 100"
+            )),
+            Self::RolledBack { to, .. } => {
+                machine.log.info(format!("went back to {to}; it stays so until another version is wanted, or `teleport-upgrade force`."));
+            }
             Self::Upgraded { from: Some(from), to } => machine.log.info(format!("upgraded from {from} to {to}.")),
             Self::Upgraded { from: None, to } => machine.log.info(format!("upgraded to {to}.")),
         }
@@ -88,13 +112,15 @@ impl Outcome {
 
     fn sentence(&self) -> String {
         match self {
-            Self::Upgraded { to, .. } | Self::AlreadyThere(to) => format!("on {to}"),
+            Self::WentBack { from, to } => format!("{from} failed: back on {to}"),
+            Self::Upgraded { to, .. } | Self::RolledBack { to, .. } | Self::AlreadyThere(to) => format!("on {to}"),
             Self::LeftToOthers { to } => format!("{to} is due and left to others"),
             Self::Blocked(Blocked(why)) => why.lines().next().unwrap_or_default().to_owned(),
             Self::Decided(decision) => match decision {
                 Decision::Stay(Stay::NoTarget) => "the server wants no version now".into(),
                 Decision::Stay(Stay::UpToDate(release)) => format!("on {release}, as wanted"),
                 Decision::Wait(Wait::FailedBefore { to, .. }) => format!("{to} failed here before"),
+                Decision::Wait(Wait::HeldBack { to }) => format!("a person went back from {to}"),
                 Decision::Wait(Wait::Returning { to, .. }) => format!("{to} was left lately and is offered again"),
                 Decision::Wait(Wait::Trigger { to, .. }) => format!("{to} waits for its moment"),
                 Decision::Refuse(Refusal::Clock) => "the clock cannot be right".into(),

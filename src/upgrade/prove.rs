@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::host::agent;
 use crate::host::machine::Machine;
 use crate::host::service;
-use crate::rules::health::{Finding, judge};
+use crate::rules::health::{Complaint, Finding, judge};
 use crate::rules::policy::Verify;
 
 /// What watching the agent came to.
@@ -16,21 +16,21 @@ pub(super) enum Proof {
     Given,
     /// We were told to end: the next run watches.
     Owing,
-    /// It is ill, and was not so before; why, as the end of "the agent ...".
-    Failed(String),
+    /// It is ill, and was not so ill before.
+    Failed(Complaint),
 }
 
 /// What speaks against the agent now, before anything is done to it; `None` also when that cannot be told.
-pub(super) fn illness(machine: &Machine) -> Option<String> {
+pub(super) fn illness(machine: &Machine) -> Option<Complaint> {
     service::look_closely(machine, agent::installed_file(machine)).ok()?.complaint()
 }
 
-/// Watches the agent, which runs the new version, until it has proven itself. `ill_before` is what spoke against it before the upgrade:
-/// then the new version is not blamed for it (H16).
+/// Watches the agent, which runs what is installed now, until it has proven itself. `ill_before` is what spoke against it before the
+/// upgrade: a version on which it is no worse is not blamed for it (H16).
 ///
 /// # Errors
 /// When systemd does not answer: nothing is known of the agent then.
-pub(super) fn prove(machine: &Machine, Verify(seconds): Verify, ill_before: Option<&str>) -> Result<Proof, Error> {
+pub(super) fn prove(machine: &Machine, Verify(seconds): Verify, ill_before: Option<&Complaint>) -> Result<Proof, Error> {
     if seconds == 0 {
         return Ok(Proof::Given);
     }
@@ -45,9 +45,7 @@ pub(super) fn prove(machine: &Machine, Verify(seconds): Verify, ill_before: Opti
             Finding::NotYet => (machine.pause)(Duration::from_secs(1)),
         }
     };
-    let Some(before) = ill_before else { return Ok(Proof::Failed(why)) };
-    machine.log.warning(format!(
-        "the agent {why}, but before the upgrade it was no better: the agent {before}. Keeping the new version."
-    ));
+    let Some(before) = ill_before.filter(|before| before.illness >= why.illness) else { return Ok(Proof::Failed(why)) };
+    machine.log.warning(format!("{why}, but before the upgrade it was no better: {before}. Keeping the version."));
     Ok(Proof::Given)
 }

@@ -8,9 +8,10 @@ use crate::host::machine::Machine;
 use crate::host::packages::{self, Completeness, Packages, find_package};
 use crate::host::{agent, hold, process, service};
 use crate::rules::decide::{Decision, Stay, decide};
-use crate::rules::facts::Facts;
+use crate::rules::facts::{Enrolment, Facts};
 use crate::rules::plan::Site;
 use crate::rules::policy::{Package, Policy};
+use crate::rules::release::Release;
 use crate::upgrade::consider::Considered;
 
 /// A binary that cannot say its version is no reason to pass the guards against other majors: when an upgrade is due for such an agent,
@@ -43,12 +44,24 @@ pub(super) fn survey(
     facts: &Facts,
     first_hold: FirstHold,
 ) -> Result<Site, Error> {
+    let site = site(machine, packages, policy, facts.installed.clone(), first_hold)?;
+    Ok(Site { enrolment: facts.enrolment, ..site })
+}
+
+/// The same by what is on the host alone: nobody was asked what is wanted. `installed` is what the binary says.
+pub(super) fn site(
+    machine: &Machine,
+    packages: &dyn Packages,
+    policy: &Policy,
+    installed: Option<Release>,
+    first_hold: FirstHold,
+) -> Result<Site, Error> {
     if service::host_is_going_down(machine) {
         return Err(Error::new(Class::Busy, "this host is shutting down: nothing is begun now", "the next run tries again"));
     }
     let (package, state) = find_package(packages, policy.package.as_ref())?;
     foreign_binary(machine, packages, &package)?;
-    if let (Some(says), Some(database)) = (&facts.installed, &state.version)
+    if let (Some(says), Some(database)) = (&installed, &state.version)
         && packages.release_of(database).as_ref() != Some(says)
     {
         machine.log.warning(format!("the agent's binary says {says}, the package database says {package} {database}."));
@@ -61,8 +74,8 @@ pub(super) fn survey(
         held: hold::holder(machine, packages, &package, &state, first_hold),
         database: state.version,
         service: service::look(machine)?,
-        from: facts.installed.clone(),
-        enrolment: facts.enrolment,
+        from: installed,
+        enrolment: Enrolment::Unknown,
         stopped_at,
         package,
     })

@@ -82,3 +82,15 @@ installed() {
 stock_hold() { apt-mark hold teleport-ent >/dev/null; }
 expect_held() { apt-mark showhold | grep -qx "${1:-teleport-ent}" || failed "expected ${1:-teleport-ent} to be held"; }
 expect_not_held() { ! apt-mark showhold | grep -qx "${1:-teleport-ent}" || failed "expected ${1:-teleport-ent} not to be held"; }
+
+# drop_from_repository CHANNEL VERSION: the good repository no longer has that one.
+drop_from_repository() {
+    rm "$POOL/$1/teleport-ent_$2"_*.deb
+    (
+        # shellcheck source=tests/distro/publish.sh
+        source "${BASH_SOURCE[0]%/*}/publish.sh"
+        index "$1"
+        release debian
+        sign debian teleport
+    )
+}

@@ -26,7 +26,7 @@ files_of() {
     case $1 in
         apt) echo everyday apt ;;
         dnf|zypper) echo "everyday rpm rpm-repositories $1" ;;
-        dnf_systemd|zypper_systemd) echo systemd ;;
+        systemd|dnf_systemd|zypper_systemd) echo systemd going_back ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd rpm_package_systemd ;;
         package_systemd) echo updater_systemd package_systemd ;;
         package_bare) echo bare bare_words ;;

@@ -35,7 +35,7 @@ package() {
     rm -rf "$tree"
     mkdir -p "$tree/DEBIAN" "$tree/usr/local/bin" "$tree/lib/systemd/system" "$tree/etc" "apt/debian/pool/$channel"
     install -m 755 "$(program "$version" "$flavour")" "$tree/usr/local/bin/teleport"
-    unit "$flavour" >"$tree/lib/systemd/system/teleport.service"
+    [[ $flavour == no_unit && $version != 16.1.7 ]] || unit "$flavour" >"$tree/lib/systemd/system/teleport.service"
     printf '# settings of the stand-in, as shipped with %s\n' "$version" >"$tree/etc/teleport-standin.conf"
     echo /etc/teleport-standin.conf >"$tree/DEBIAN/conffiles"
     printf '#!/bin/sh\n[ ! -d /run/systemd/system ] || systemctl daemon-reload\n' >"$tree/DEBIAN/postinst"
@@ -46,6 +46,8 @@ package() {
         case $flavour in
             preinst_fails) printf '#!/bin/sh\necho "preinst: no, thank you" >&2\nexit 3\n' >"$tree/DEBIAN/preinst" ;;
             postinst_fails) printf '#!/bin/sh\necho "postinst: no, thank you" >&2\nexit 3\n' >"$tree/DEBIAN/postinst" ;;
+            fills_disk) printf '#!/bin/sh\ncat /dev/zero >/usr/local/bin/full 2>/dev/null\nexit 0\n' >"$tree/DEBIAN/preinst" ;;
+            stops_agent) printf '#!/bin/sh\nsystemctl stop teleport\nexit 3\n' >"$tree/DEBIAN/preinst" ;;
             removes_another) conflicts+=', lab-neighbour' ;;
             unmet_dependency) echo 'Depends: lab-nowhere (>= 2)' >>"$tree/DEBIAN/control" ;;
             new_dependency) echo 'Depends: lab-library' >>"$tree/DEBIAN/control" ;;
@@ -72,7 +74,7 @@ for version in 16.1.7 16.2.0; do
     package teleport "$version" stable
     package teleport-ent-fips "$version" stable
     for flavour in no-reload no-pidfile preinst_fails postinst_fails removes_another unmet_dependency new_dependency \
-        truncated slow restarts_itself crash crash_later hang ignore_hup; do
+        truncated slow restarts_itself crash crash_later hang ignore_hup no_unit fills_disk stops_agent; do
         package teleport-ent "$version" "$flavour"
     done
 done

@@ -97,3 +97,14 @@ move_away() {
         [[ ! -e /usr/bin/$program ]] || mv "/usr/bin/$program" /srv/lab/away/
     done
 }
+
+# drop_from_repository CHANNEL VERSION: the good repository no longer has that one.
+drop_from_repository() {
+    rm -r "$POOL/$1/teleport-ent-$2"-*.rpm "${POOL:?}/$1/repodata"
+    ( # with variables of its own
+        # shellcheck source=tests/distro/rpm-publish.sh
+        source "${BASH_SOURCE[0]%/*}/rpm-publish.sh"
+        index "$1"
+        sign good teleport
+    )
+}

@@ -31,7 +31,7 @@ ln -s ../../../good "rpm/sles/15/Teleport/$ARCH"
 # package NAME VERSION FLAVOUR: one rpm in the channel of that flavour; the flavour `stable` is plain. A version
 # is spelled as rpm likes it now, with a tilde before `rc`, but in the channel lab/underscore as it once was.
 package() {
-    local name=$1 version=$2 flavour=$3 tree=/tmp/package spec=/tmp/package.spec channel=lab/$3 post='' pre='' relations='' other
+    local name=$1 version=$2 flavour=$3 tree=/tmp/package spec=/tmp/package.spec channel=lab/$3 post='' pre='' relations='' other file
     [[ $flavour != stable ]] || channel=stable/cloud
     for other in teleport teleport-ent teleport-ent-fips; do
         [[ $other == "$name" ]] || relations+="Conflicts: $other"$'\n'
@@ -40,11 +40,16 @@ package() {
     mkdir -p "$tree/usr/local/bin" "$tree/usr/lib/systemd/system" "$tree/etc"
     install -m 755 "$(program "$version" "$flavour")" "$tree/usr/local/bin/teleport"
     unit "$flavour" >"$tree/usr/lib/systemd/system/teleport.service"
+    file=/usr/lib/systemd/system/teleport.service
+    [[ $flavour != no_unit || $version == 16.1.7 ]] || rm "$tree$file"
+    [[ -e $tree$file ]] || file=
     printf '# settings of the stand-in, as shipped with %s\n' "$version" >"$tree/etc/teleport-standin.conf"
     post='[ ! -d /run/systemd/system ] || systemctl daemon-reload'
     if [[ $version != 16.1.7 ]]; then
         # shellcheck disable=SC2016 # for the package script
         case $flavour in
+            fills_disk) pre='cat /dev/zero >/usr/local/bin/full 2>/dev/null; exit 0' ;;
+            stops_agent) pre='systemctl stop teleport; exit 3' ;;
             pre_fails) pre='echo "pre: no, thank you" >&2; exit 3' ;;
             post_fails) post='echo "post: no, thank you" >&2; exit 3' ;;
             slow) post=': >/run/lab/at-work; for n in $(seq "$(cat /run/lab/slow)"); do sleep 0.1; done' ;;
@@ -62,7 +67,7 @@ package() {
     {
         printf 'Name: %s\nVersion: %s\nRelease: 1\nSummary: stand-in agent\nLicense: none\nAutoReqProv: no\n%s\n' "$name" "$version" "$relations"
         printf '%%description\nA stand-in agent.\n%%install\nmkdir -p %%{buildroot}\ncp -a %s/. %%{buildroot}/\n' "$tree"
-        printf '%%files\n/usr/local/bin/teleport\n/usr/lib/systemd/system/teleport.service\n%%config(noreplace) /etc/teleport-standin.conf\n'
+        printf '%%files\n/usr/local/bin/teleport\n%s\n%%config(noreplace) /etc/teleport-standin.conf\n' "$file"
         [[ -z $pre ]] || printf '%%pre\n%s\n' "$pre"
         printf '%%post\n%s\n' "$post"
     } >"$spec"
@@ -85,7 +90,7 @@ for version in 16.1.7 16.2.0; do
     package teleport "$version" stable
     package teleport-ent-fips "$version" stable
     for flavour in no-reload no-pidfile pre_fails post_fails slow slow_post removes_another conflicts_another unmet_dependency \
-        new_dependency foreign_dependency truncated restarts_itself crash crash_later hang ignore_hup \
+        new_dependency foreign_dependency truncated restarts_itself crash crash_later hang ignore_hup no_unit fills_disk stops_agent \
         unsigned_package strange_package; do
         package teleport-ent "$version" "$flavour"
     done

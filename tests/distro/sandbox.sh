@@ -148,7 +148,7 @@ lend_resolver() {
 # boot SCRIPT ARG...: starts systemd in the view and runs the script as a unit of it. systemd-nspawn comes
 # from the base layer, through a second view whose /run holds the first.
 boot() {
-    local tools=$VIEW/tools leader='' nspawn status=0
+    local tools=$VIEW/tools
     mkdir -p "$tools"
     make_view "$tools" "$VIEW/tools-upper" "$LAB_MOUNT/base"
     mount --rbind /proc "$tools/proc"
@@ -158,6 +158,10 @@ boot() {
     mkdir -p "$tools/run/root" "$tools/run/lab-share"
     mount --rbind "$VIEW/root" "$tools/run/root"
     mount --rbind "$VIEW/lab" "$tools/run/lab-share"
+    boot_once "$@"
+}
+boot_once() {
+    local tools=$VIEW/tools leader='' nspawn status=0
     "${clean_env[@]}" chroot "$tools" systemd-nspawn -q -D /run/root --boot --register=no --keep-unit \
         --private-network --hostname=lab --link-journal=no --resolv-conf=off --timezone=off --console=pipe \
         --bind=/run/lab-share:/run/lab systemd.unit=lab.target systemd.show_status=no \
@@ -173,7 +177,13 @@ boot() {
             "${inside[@]}" systemd-run --quiet --collect --pipe --wait --service-type=exec --unit=lab-case \
                 --working-directory=/ -E HOME=/root -E LC_ALL=C.UTF-8 -E TERM="${TERM:-dumb}" \
                 -E PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash "/run/lab/tests/$1" "${@:2}" || status=$?
-            [[ ! -e $VIEW/lab/goes-down ]] || { after_shutdown "$nspawn" "$@" && status=0 || status=$?; }
+            if [[ -e $VIEW/lab/goes-down ]]; then
+                after_shutdown "$nspawn" "$@" && status=0 || status=$?
+            elif [[ -e $VIEW/lab/boots-again ]]; then
+                rm "$VIEW/lab/boots-again"
+                timeout 60 tail --pid="$nspawn" -f /dev/null || { echo 'FAILED: the host did not go down at once' >&2; return 1; }
+                boot_once "${@:1:3}" after_boot && status=0 || status=$?
+            fi
             return "$status"
         fi
         kill -0 "$nspawn" 2>/dev/null || break

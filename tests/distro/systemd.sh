@@ -102,56 +102,6 @@ a_run_that_changes_nothing_does_not_touch_the_running_agent() {
     [[ $(in_charge) == "$old" ]] || failed "the agent was restarted for nothing"
 }
 
-h15_an_agent_that_crashes_at_once_is_not_called_healthy() {
-    running_agent lab/crash
-    upgrade run
-    expect_exit 11
-    expect_said 'to go back: '
-}
-
-h15_an_agent_that_dies_while_it_is_watched_is_not_called_healthy() {
-    running_agent lab/crash_later
-    configure verify-seconds 20
-    upgrade run
-    expect_exit 11
-    expect_said '[i] watching the agent for 20 s.'
-    expect_said '16.2.0 is installed, but the agent ended by itself'
-    grep -q '"step":"prove"' "$STATE/record.json" || failed 'the record says something else'
-}
-
-# The same, restarted by systemd again and again.
-h15_an_agent_that_systemd_restarts_while_it_is_watched_is_not_called_healthy() {
-    running_agent lab/crash_later
-    configure verify-seconds 20
-    # A unit without a PID file is restarted, so that the new agent is its main process.
-    mkdir -p /etc/systemd/system/teleport.service.d
-    printf '[Service]\nPIDFile=\n' >/etc/systemd/system/teleport.service.d/no-pid-file.conf
-    systemctl daemon-reload
-    upgrade run
-    expect_exit 11
-    expect_said '16.2.0 is installed, but the agent ended by itself and was restarted by systemd once'
-}
-
-h15_an_agent_that_never_gets_ready_is_not_called_healthy_and_one_that_was_so_before_is() {
-    running_agent
-    ready_socket 503 Service Unavailable
-    upgrade run
-    expect_exit 0
-    expect_said 'but before the upgrade it was no better: the agent says that it is not ready (503 Service Unavailable). Keeping the new version.'
-    says_ready 200 OK
-    offer 16.2.1
-    # It gets worse while it is watched.
-    configure verify-seconds 6
-    (sleep 3; says_ready 400 Bad Request) &
-    upgrade run
-    expect_exit 11
-    expect_said '16.2.1 is installed, but the agent says that it is not ready (400 Bad Request)'
-    says_ready 200 OK
-    upgrade run
-    expect_exit 0
-    expect_said 'upgrades available (16.2.1 == 16.2.1)'
-}
-
 the_agent_is_watched_for_as_long_as_the_operator_wants() {
     local began=$SECONDS
     running_agent

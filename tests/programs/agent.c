@@ -1,7 +1,8 @@
 /* A stand-in for the Teleport agent, as far as an updater can see one: a compiled static program (a script's
  * /proc/PID/exe would be its shell) that tells its version, keeps a PID file, hands over to a successor on
  * HUP and drains. VERSION and TEMPER are set when it is compiled:
- *   CALM         behaves              CRASH       exits 1 at once        CRASH_LATER  exits 1 after 5 s
+ *   CALM         behaves              CRASH       exits 1 at once
+ *   CRASH_LATER  exits 1 after as many seconds as /etc/teleport-standin.crash says, else 5
  *   HANG         starts, never ready  IGNORE_HUP  a reload does nothing
  * It drains for as many seconds as /etc/teleport-standin.drain says, else 2.
  * With TELEPORT_EXT_UPGRADER=unit in its environment it does what the real one does for its updater: asks it for
@@ -119,7 +120,7 @@ static int is_enrolled(void) {
 
 static int start(char **argv) {
     sigset_t signals;
-    struct timespec limit = { .tv_sec = TEMPER == CRASH_LATER ? 5 : 365 * 24 * 3600 };
+    struct timespec limit = { .tv_sec = TEMPER == CRASH_LATER ? number_in("/etc/teleport-standin.crash", 5) : 365 * 24 * 3600 };
     int draining = 0;
 
     setvbuf(stdout, NULL, _IOLBF, 0);

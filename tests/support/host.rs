@@ -32,7 +32,7 @@ use teleport_upgrade::rules::moment::Moment;
 use teleport_upgrade::rules::policy::Package;
 use teleport_upgrade::upgrade::install::{Wanted, install};
 use teleport_upgrade::upgrade::setup::{release, setup};
-use teleport_upgrade::upgrade::{dry_run, run};
+use teleport_upgrade::upgrade::{dry_run, rollback, run};
 use time::UtcOffset;
 
 pub(crate) use self::ran::Ran;
@@ -324,6 +324,23 @@ impl Host {
 
     pub(crate) fn force(&self) -> Ran {
         self.act(|machine, config| run(machine, config, Mandate::Force).map(|outcome| outcome.exit() as u8))
+    }
+
+    pub(crate) fn rollback(&self) -> Ran {
+        self.act(|machine, config| rollback(machine, config).map(|outcome| outcome.exit() as u8))
+    }
+
+    /// The packages that are kept for the way back: no more than the record knows of.
+    pub(crate) fn kept(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.root(STATE).join("private/packages")).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        let recorded = self.recorded("/kept");
+        assert!(
+            names.iter().all(|name| recorded.contains(name)) && recorded.matches("sha256").count() == names.len(),
+            "{recorded}"
+        );
+        names
     }
 
     pub(crate) fn dry_run(&self) -> Ran {

@@ -365,7 +365,7 @@ fn an_agent_that_nothing_brings_up_needs_a_person_and_is_brought_up_by_the_next_
     assert_eq!((exit, verdict.as_str(), blamed.as_str()), (11, "broken 11 x1", "null"));
     assert_eq!(
         said,
-        "the new version is installed, but no process of teleport.service runs it
+        "no process of teleport.service runs the version that is installed now
     | Job for teleport.service failed.
     | Job for teleport.service failed.
     next: journalctl -u teleport.service -n 50; systemctl restart teleport.service

@@ -115,7 +115,7 @@ fn h30_the_repository_that_is_named_is_the_one_that_is_asked() {
     host.write("etc/apt/sources.list.d/mirror.sources", "Types: deb\n");
     host.configure("repo", "mirror");
     assert_eq!(host.run().exit, 0);
-    assert_eq!(host.transcript().matches("-o Dir::Etc::sourcelist=/etc/apt/sources.list.d/mirror.sources ").count(), 5);
+    assert_eq!(host.transcript().matches("-o Dir::Etc::sourcelist=/etc/apt/sources.list.d/mirror.sources ").count(), 6);
     host.configure("repo", "mirrow");
     host.offers("16.2.1");
     let ran = host.run();

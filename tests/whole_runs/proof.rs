@@ -9,14 +9,21 @@ const DIRECTORY: &str = "var/lib/teleport";
 const NOT_READY: &str = "503 Service Unavailable";
 
 /// A host whose operator wants a proof.
-fn host() -> Host {
+pub(super) fn host() -> Host {
     let host = Host::new();
     host.configure("verify-seconds", "60");
     host
 }
 
+/// The same, without a way back: the repository has dropped the version in use.
+fn without_a_way_back() -> Host {
+    let host = host();
+    host.trouble("apt-get-install-download", "echo \"E: Version '16.1.7' for 'teleport-ent' was not found\"; exit 100");
+    host
+}
+
 /// From the N-th question on, systemd says this as well. The first questions of a run come before the agent is restarted.
-fn from_question(host: &Host, number: u32, property: &str) {
+pub(super) fn from_question(host: &Host, number: u32, property: &str) {
     let count = "n=$(($(cat \"$state/questions\" 2>/dev/null || echo 0) + 1)); echo $n >\"$state/questions\"";
     host.trouble("systemctl-show", &format!("{count}; [ $n -lt {number} ] || {{ cat \"$state/unit\"; echo {property}; exit; }}"));
 }
@@ -38,7 +45,7 @@ fn answers(host: &Host, name: &str, status: &'static str) {
 fn an_agent_that_stays_well_for_all_of_its_time_makes_the_upgrade() {
     let host = host();
     let ran = host.run();
-    assert_eq!(ran.did(), (0, super::UPGRADE.to_vec()));
+    assert_eq!(ran.did(), (0, super::keeping(&super::UPGRADE)));
     let words = ran.own_words();
     assert_eq!(words[words.len() - 2..], ["[i] watching the agent for 60 s.", "[i] upgraded from 16.1.7 to 16.2.0."]);
     assert_eq!(ran.pauses.iter().filter(|pause| **pause == 1.0).count(), 60);
@@ -54,12 +61,14 @@ fn with_zero_seconds_nothing_is_watched() {
 }
 
 #[test]
-fn h15_an_agent_that_dies_after_forty_seconds_is_no_success_and_the_way_back_is_named() {
-    let host = host();
+fn h17_without_a_way_back_an_agent_that_dies_after_forty_seconds_is_a_persons_and_the_commands_are_named() {
+    let host = without_a_way_back();
     from_question(&host, 40, "NRestarts=1");
     let ran = host.run();
     assert_eq!(ran.exit, 11, "{}", ran.said);
-    let end = "[!] teleport-ent 16.2.0 is installed, but the agent ended by itself and was restarted by systemd once\n    next: to go back: apt-get install --reinstall --allow-downgrades --allow-change-held-packages teleport-ent=16.1.7\n    to try again: apt-get install --reinstall --allow-downgrades --allow-change-held-packages teleport-ent=16.2.0\n";
+    let warning = "[!] no way back to 16.1.7, going on without: apt-get cannot download teleport-ent=16.1.7: the repository does not have that version\n";
+    assert!(ran.said.contains(warning), "{}", ran.said);
+    let end = "[!] no way back: the package of the version before was not kept.\n[!] teleport-ent 16.2.0 is installed, but the agent ended by itself and was restarted by systemd once\n    next: to go back: apt-get install --reinstall --allow-downgrades --allow-change-held-packages teleport-ent=16.1.7\n    to try again: apt-get install --reinstall --allow-downgrades --allow-change-held-packages teleport-ent=16.2.0\n";
     assert!(ran.said.ends_with(end), "{}", ran.said);
     assert_eq!(host.recorded("/pending/step"), r#""prove""#);
     assert_eq!(host.recorded("/upgrades/0/code"), r#""broken""#);
@@ -67,7 +76,7 @@ fn h15_an_agent_that_dies_after_forty_seconds_is_no_success_and_the_way_back_is_
 
 #[test]
 fn an_agent_that_recovered_by_the_next_run_is_upgraded_without_another_installation() {
-    let host = host();
+    let host = without_a_way_back();
     from_question(&host, 40, "NRestarts=1");
     assert_eq!(host.run().exit, 11);
     host.no_trouble("systemctl-show");
@@ -83,7 +92,7 @@ fn an_agent_that_recovered_by_the_next_run_is_upgraded_without_another_installat
 
 #[test]
 fn an_agent_that_says_it_is_not_ready_at_the_end_is_no_success() {
-    let host = host();
+    let host = without_a_way_back();
     // It was well before: the socket comes while the agent is watched.
     answers(&host, "later.sock", NOT_READY);
     let (socket, later) = (host.root("var/lib/teleport/debug.sock"), host.root("var/lib/teleport/later.sock"));
@@ -106,7 +115,7 @@ fn h16_an_agent_that_was_ill_before_keeps_the_new_version() {
     answers(&host, "debug.sock", NOT_READY);
     let ran = host.run();
     assert_eq!(ran.exit, 0, "{}", ran.said);
-    let sentence = "[!] the agent says that it is not ready (503 Service Unavailable), but before the upgrade it was no better: the agent says that it is not ready (503 Service Unavailable). Keeping the new version.\n";
+    let sentence = "[!] the agent says that it is not ready (503 Service Unavailable), but before the upgrade it was no better: the agent says that it is not ready (503 Service Unavailable). Keeping the version.\n";
     assert!(ran.said.contains(sentence), "{}", ran.said);
     assert_eq!(host.recorded("/memory/failed"), "null");
 }
@@ -152,7 +161,7 @@ fn h22_a_stopped_agent_is_proven_by_its_binary_alone() {
     let host = host();
     host.state("unit", "LoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\nResult=success\n");
     let ran = host.run();
-    assert_eq!(ran.did(), (0, super::WITHOUT_THE_AGENT.to_vec()));
+    assert_eq!(ran.did(), (0, super::keeping(&super::WITHOUT_THE_AGENT)));
     assert!(!ran.said.contains("watching"), "{}", ran.said);
 }
 

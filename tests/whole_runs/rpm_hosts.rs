@@ -44,7 +44,7 @@ fn v22_dnf_4_is_asked_in_its_own_words() {
         commands(&host(&["dnf"])),
         [
             "dnf -y --setopt=exit_on_lock=1 '--disablerepo=*' --enablerepo=teleport --setopt=teleport.gpgkey=file:///var/lib/teleport-upgrade/private/keys.asc --setopt=teleport.skip_if_unavailable=0 --refresh makecache",
-            "dnf -y --setopt=exit_on_lock=1 '--disablerepo=*' --enablerepo=teleport --setopt=teleport.gpgkey=file:///var/lib/teleport-upgrade/private/keys.asc --setopt=teleport.skip_if_unavailable=0 --disableexcludes=teleport --setopt=install_weak_deps=0 install teleport-ent-16.2.0",
+            "dnf -y --setopt=exit_on_lock=1 '--disablerepo=*' --enablerepo=teleport --setopt=teleport.gpgkey=file:///var/lib/teleport-upgrade/private/keys.asc --setopt=teleport.skip_if_unavailable=0 --disableexcludes=teleport --setopt=keepcache=1 --setopt=install_weak_deps=0 install teleport-ent-16.2.0",
             "one word, teleport-ent, in the exclude line of [teleport] in /etc/yum.repos.d/teleport.repo",
         ]
     );
@@ -56,7 +56,7 @@ fn v22_dnf5_is_asked_in_its_own_words() {
         commands(&with_dnf5()),
         [
             "dnf -y --repo=teleport --setopt=teleport.gpgkey=file:///var/lib/teleport-upgrade/private/keys.asc --setopt=teleport.skip_if_unavailable=0 --refresh makecache",
-            "dnf -y --repo=teleport --setopt=teleport.gpgkey=file:///var/lib/teleport-upgrade/private/keys.asc --setopt=teleport.skip_if_unavailable=0 --setopt=disable_excludes=teleport --setopt=install_weak_deps=0 install teleport-ent-16.2.0",
+            "dnf -y --repo=teleport --setopt=teleport.gpgkey=file:///var/lib/teleport-upgrade/private/keys.asc --setopt=teleport.skip_if_unavailable=0 --setopt=disable_excludes=teleport --setopt=keepcache=1 --setopt=install_weak_deps=0 install teleport-ent-16.2.0",
             "one word, teleport-ent, in the exclude line of [teleport] in /etc/yum.repos.d/teleport.repo",
         ]
     );

@@ -4,17 +4,18 @@
 
 use std::cell::Cell;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::host::command::{Answer, Argv, ask, query};
 use crate::host::machine::Machine;
-use crate::host::packages::apt_reply::{self, Planned};
+use crate::host::packages::apt_reply;
 use crate::host::packages::apt_source::{self, Source};
+use crate::host::packages::files;
 use crate::host::packages::patience::{Patience, Tried, described, holder};
 use crate::host::packages::trouble::{Trouble, explained};
-use crate::host::packages::{Act, Available, Later, Lists, Moved, Packages, Reach, State, Transaction};
+use crate::host::packages::{Act, Available, Later, Lists, Packages, Reach, State, Transaction};
 use crate::host::transcript::{Ended, Transcript, change};
 use crate::rules::moment::Moment;
 use crate::rules::plan::Restraint;
@@ -22,7 +23,7 @@ use crate::rules::policy::{Package, Repo};
 use crate::rules::release::Release;
 
 /// A question to the package database or the cache takes well under a second; a cold disk some more.
-const QUESTION: Duration = Duration::from_secs(120);
+pub(super) const QUESTION: Duration = Duration::from_secs(120);
 
 /// Locks that apt and dpkg take, most telling first.
 const LOCKS: [&str; 4] =
@@ -51,7 +52,7 @@ const CHANGING: [&str; 12] = [
 ];
 
 /// For simulating, downloading and installing one version of one package.
-const INSTALLING: [&str; 13] = [
+pub(super) const INSTALLING: [&str; 13] = [
     // A damaged package is put in place again although its version is right (H02); for others this means nothing.
     "--reinstall",
     // The wanted version may be lower, and for apt `16.2.0-rc.1` is higher than `16.2.0`.
@@ -74,7 +75,7 @@ const INSTALLING: [&str; 13] = [
 
 /// apt on one machine, restricted to one repository where there is one.
 pub(super) struct Apt<'m> {
-    machine: &'m Machine,
+    pub(super) machine: &'m Machine,
     source: Source,
     patience: Patience,
     /// Whether [`CACHE`] is there to be used: never in a dry run, which leaves nothing behind.
@@ -104,12 +105,12 @@ impl<'m> Apt<'m> {
     }
 
     /// A question, or a call that needs nothing of what the other calls have read.
-    fn asking(&self, program: &str, reach: Reach, words: &[&[&str]]) -> Argv {
+    pub(super) fn asking(&self, program: &str, reach: Reach, words: &[&[&str]]) -> Argv {
         let cache = if self.cached.get() { self.machine.path(CACHE).display().to_string() } else { String::new() };
         self.argv(program, &cache, reach, words)
     }
 
-    fn changing(&self, reach: Reach, words: &[&[&str]]) -> Argv {
+    pub(super) fn changing(&self, reach: Reach, words: &[&[&str]]) -> Argv {
         self.argv("apt-get", &self.machine.path(CACHE).display().to_string(), reach, &[&[CHANGING.as_slice()], words].concat())
     }
 
@@ -135,7 +136,7 @@ impl<'m> Apt<'m> {
     /// download would only make it compute every checksum twice.
     fn installing(&self, reach: Reach, package: &Package, version: &str) -> Argv {
         let word = format!("{package}={version}");
-        self.changing(reach, &[&INSTALLING, &["install", &word]])
+        self.changing(reach, &[&INSTALLING]).and_all(self.archives().into()).and(&["install", &word])
     }
 
     fn marking(&self, mark: &str, package: &Package) -> Argv {
@@ -143,7 +144,7 @@ impl<'m> Apt<'m> {
     }
 
     /// Lets apt work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
-    fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
+    pub(super) fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
         self.patience.wait(self.machine, || {
             let ended = change(self.machine, transcript, argv)?;
             Ok(self.locked(ended.success, &ended.output).map_or(Tried::Ran(ended), Tried::Locked))
@@ -156,48 +157,12 @@ impl<'m> Apt<'m> {
             .then(|| apt_reply::holder(output).map(|pid| described(self.machine, pid)).or_else(|| self.at_work()))
     }
 
-    fn succeeded(&self, what: &str, ended: Ended) -> Result<(), Error> {
+    pub(super) fn succeeded(&self, what: &str, ended: Ended) -> Result<(), Error> {
         if ended.success {
             Ok(())
         } else {
             Err(explained(what, apt_reply::trouble(&ended.output), &ended.ending, ended.last_lines()))
         }
-    }
-
-    /// Names of the packages that `package` depends on, directly or not.
-    fn dependencies(&self, reach: Reach, package: &Package, version: &str) -> Result<Vec<String>, Error> {
-        let word = format!("{package}={version}");
-        let only = ["--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances"];
-        let argv = self.asking("apt-cache", reach, &[&["depends", "--recurse"], &only, &[&word]]);
-        let answer = query(self.machine, &argv, QUESTION)?;
-        Ok(apt_reply::dependencies(&answer.stdout).into_iter().map(str::to_owned).collect())
-    }
-
-    /// Refuses what moves anything but the package and, where they must come along, what it depends on.
-    fn checked(&self, planned: Vec<Planned>, reach: Reach, package: &Package, version: &str) -> Result<Transaction, Error> {
-        let ours = |planned: &Planned| matches!(planned, Planned::Install { package: name, .. } if name == package.as_str());
-        let others: Vec<&Planned> = planned.iter().filter(|p| !ours(p)).collect();
-        let needed = if others.is_empty() { Vec::new() } else { self.dependencies(reach, package, version)? };
-        let (along, foreign): (Vec<&Planned>, Vec<&Planned>) = others
-            .into_iter()
-            .partition(|planned| matches!(planned, Planned::Install { package, .. } if needed.contains(package)));
-        let say = |planned: &[&Planned]| -> Vec<String> { planned.iter().map(|p| p.to_string()).collect() };
-        let moved = Moved { ours: planned.iter().filter(|p| ours(p)).count(), along: say(&along), foreign: say(&foreign) };
-        let word = format!("{package}={version}");
-        moved.checked(
-            Transaction { package: package.clone(), version: version.to_owned(), reach, along: Vec::new() },
-            &word,
-            &format!("apt-get install --allow-downgrades {word}"),
-        )
-    }
-
-    fn simulation(&self, reach: Reach, word: &str) -> Result<Answer, Error> {
-        // `--no-remove` would hide what would be removed, and a simulation removes nothing.
-        let installing: Vec<&str> = INSTALLING.into_iter().filter(|option| *option != "--no-remove").collect();
-        // Even a simulation would replace the administrator's log of the last plan.
-        let quiet = ["-s", "-q", "-y", "-o", "Dir::Log::Planner=/dev/null"];
-        let argv = self.asking("apt-get", reach, &[&quiet, &installing, &["install", word]]);
-        query(self.machine, &argv, QUESTION)
     }
 }
 
@@ -332,6 +297,7 @@ impl Packages for Apt<'_> {
     fn simulate(&self, package: &Package, release: &Release) -> Result<Transaction, Error> {
         let version = self.spelling(release);
         let word = self.words(package, release);
+        let sizes = ask(self.machine, self.asking("apt-cache", Reach::Own, &[&["show", "--no-all-versions", &word]]))?;
         let trouble =
             |answer: &Answer| apt_reply::trouble(&format!("{}\n{}", answer.stdout, answer.stderr)).filter(|_| !answer.success);
         let mut reach = Reach::Own;
@@ -349,10 +315,12 @@ impl Packages for Apt<'_> {
                 answer.last_lines(),
             ));
         }
-        self.checked(apt_reply::plan(&answer.stdout), reach, package, &version)
+        let transaction = self.checked(apt_reply::plan(&answer.stdout), reach, package, &version)?;
+        Ok(Transaction { needs: apt_reply::needs(&sizes.answer(self.machine, QUESTION)?.stdout), ..transaction })
     }
 
     fn install(&self, transaction: &Transaction, transcript: &Transcript) -> Result<(), Error> {
+        files::make_directory(self.machine);
         let argv = self.installing(transaction.reach, &transaction.package, &transaction.version);
         let what = format!("apt-get install {}={} failed", transaction.package, transaction.version);
         let ended = self.work(&argv, transcript)?;
@@ -365,6 +333,22 @@ impl Packages for Apt<'_> {
             ));
         }
         self.succeeded(&what, ended)
+    }
+
+    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {
+        self.download(package, version, transcript)
+    }
+
+    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf> {
+        self.downloaded(package, release)
+    }
+
+    fn forget(&self, package: &Package, but: Option<&Release>) {
+        self.clear(package, but);
+    }
+
+    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error> {
+        self.put(package, version, file, transcript)
     }
 
     fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {
@@ -405,15 +389,5 @@ impl Packages for Apt<'_> {
 
     fn at_work(&self) -> Option<String> {
         holder(self.machine, &LOCKS)
-    }
-}
-
-impl std::fmt::Display for Planned {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Install { package, from: Some(from), to } => write!(f, "{package} {from} -> {to}"),
-            Self::Install { package, from: None, to } => write!(f, "new: {package} {to}"),
-            Self::Remove { package } => write!(f, "removed: {package}"),
-        }
     }
 }

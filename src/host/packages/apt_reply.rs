@@ -2,6 +2,8 @@
 
 use crate::host::packages::trouble::Trouble;
 use crate::host::packages::{Candidate, Completeness, Holds, State};
+use crate::rules::release::Release;
+use crate::rules::room::Needs;
 
 /// What `dpkg-query -W -f` is asked for; [`state`] reads the answer. See dpkg-query(1), "Package fields".
 pub(super) const STATE_FORMAT: &str = "${Package} ${db:Status-Want} ${db:Status-Eflag} ${db:Status-Status} ${Version}\\n";
@@ -72,6 +74,18 @@ pub(super) fn candidates(text: &str) -> Vec<Candidate> {
     }
     candidates.extend(current.filter(|_| offered));
     candidates
+}
+
+/// Reads `apt-cache show`: `Size` in bytes, `Installed-Size` in KiB (deb-control(5)); 0 where it does not say.
+pub(super) fn needs(text: &str) -> Needs {
+    let value = |field| text.lines().find_map(|line| line.strip_prefix(field)?.trim().parse::<u64>().ok()).unwrap_or_default();
+    Needs { download: value("Size:"), unpacked: value("Installed-Size:").saturating_mul(1024) }
+}
+
+/// The release in the name of one of the package's files: `NAME_VERSION_ARCH.deb`, a colon in the version written as `%3a`.
+pub(super) fn release_in(file: &str, package: &str) -> Option<Release> {
+    let (version, _) = file.strip_suffix(".deb")?.strip_prefix(package)?.strip_prefix('_')?.split_once('_')?;
+    version.parse().ok()
 }
 
 /// One line of a simulation.
@@ -250,6 +264,24 @@ mod tests {
         let only_installed = "p:\n  Version table:\n *** 1.0 100\n        100 /var/lib/dpkg/status\n";
         assert!(candidates(only_installed).is_empty(), "what is only installed is in no repository");
         assert!(candidates("").is_empty());
+    }
+
+    #[test]
+    fn what_a_package_takes_is_read_in_bytes() {
+        let text = "Package: teleport-ent\nInstalled-Size: 400\nSize: 424202\nSHA256: 00\n";
+        assert_eq!(needs(text), Needs { download: 424_202, unpacked: 409_600 });
+        assert_eq!(needs("Size: many\nInstalled-Size: 99999999999999999999\n"), Needs::default());
+    }
+
+    #[test]
+    fn a_file_is_of_the_release_that_its_name_says_and_of_no_other_package() {
+        let release = |file| release_in(file, "teleport-ent").map(|release| release.to_string());
+        assert_eq!(release("teleport-ent_16.3.0-rc.1_amd64.deb").as_deref(), Some("16.3.0-rc.1"));
+        for foreign in
+            ["teleport-ent-updater_16.2.0_amd64.deb", "teleport_16.2.0_amd64.deb", "teleport-ent_16.2.0_amd64.rpm", "lock"]
+        {
+            assert_eq!(release(foreign), None, "{foreign}");
+        }
     }
 
     #[test]

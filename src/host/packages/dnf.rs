@@ -18,6 +18,7 @@ use crate::host::transcript::{Ended, Transcript, change};
 use crate::rules::plan::Restraint;
 use crate::rules::policy::{Package, Repo};
 use crate::rules::release::Release;
+use crate::rules::room::Needs;
 
 /// Where repositories are configured (dnf.conf(5), `reposdir`).
 const REPOSITORIES: [&str; 3] = ["/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/distro.repos.d"];
@@ -25,27 +26,27 @@ const REPOSITORIES: [&str; 3] = ["/etc/yum.repos.d", "/etc/yum/repos.d", "/etc/d
 const PID_FILES: [&str; 3] =
     ["/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid", "/var/lib/dnf/rpmdb_lock.pid"];
 /// The keys that rpm trusts, for repository metadata: dnf keeps a key ring of its own for that, and fills it from `gpgkey=` without a question.
-const KEYS: &str = "/var/lib/teleport-upgrade/private/keys.asc";
+pub(super) const KEYS: &str = "/var/lib/teleport-upgrade/private/keys.asc";
 
 /// A dozen repositories that have not been asked for a while.
 const EVERY_REPOSITORY: Duration = Duration::from_secs(600);
 
 /// The command lines of 4 and 5 differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Generation {
+pub(super) enum Generation {
     Four,
     Five,
 }
 
 /// dnf on one machine, restricted to one repository where there is one.
 pub(super) struct Dnf<'m> {
-    machine: &'m Machine,
+    pub(super) machine: &'m Machine,
     /// `dnf` or `yum`, as the operator calls it.
-    name: &'static str,
-    program: &'static str,
-    generation: Generation,
-    source: Source,
-    patience: Patience,
+    pub(super) name: &'static str,
+    pub(super) program: &'static str,
+    pub(super) generation: Generation,
+    pub(super) source: Source,
+    pub(super) patience: Patience,
 }
 
 impl<'m> Dnf<'m> {
@@ -56,66 +57,11 @@ impl<'m> Dnf<'m> {
         Ok(Self { machine, name, program, generation, source, patience: Patience::default() })
     }
 
-    /// Options for every call: which repository, and that nobody's lock is waited for here (V15).
-    fn scope(&self, reach: Reach) -> Vec<String> {
-        let mut options: Vec<String> = Vec::new();
-        if self.generation == Generation::Four {
-            options.push("--setopt=exit_on_lock=1".into());
-        }
-        // `-y` says yes to any key that `gpgkey=` leads to (V18): here it leads to those that rpm trusts already.
-        let keys = format!("gpgkey=file://{}", self.machine.path(KEYS).display());
-        let Source::Repository { id, .. } = &self.source else {
-            options.push(format!("--setopt=*.{keys}"));
-            return options;
-        };
-        match (reach, self.generation) {
-            (Reach::Own, Generation::Four) => options.extend(["--disablerepo=*".into(), format!("--enablerepo={id}")]),
-            (Reach::Own, Generation::Five) => options.push(format!("--repo={id}")),
-            (Reach::Every, Generation::Four) => options.push(format!("--enablerepo={id}")),
-            (Reach::Every, Generation::Five) => options.push(format!("--enable-repo={id}")),
-        }
-        match reach {
-            Reach::Own => options.push(format!("--setopt={id}.{keys}")),
-            Reach::Every => options.push(format!("--setopt=*.{keys}")),
-        }
-        // Whatever an administrator allows for others, a refresh of this one that fails has failed.
-        options.push(format!("--setopt={id}.skip_if_unavailable=0"));
-        options
-    }
-
-    /// Options that lead past our own hold, and past an administrator's where that one was decided to be passed.
-    fn past_holds(&self, package: &Package) -> Vec<String> {
-        let restraints = self.restraints();
-        let (locked, everywhere) = (restraints.version_lock(package).is_some(), restraints.main_exclude(package).is_some());
-        let mut options = Vec::new();
-        match (self.generation, &self.source) {
-            (Generation::Four, _) if everywhere => options.push("--disableexcludes=all".into()),
-            (Generation::Four, Source::Repository { id, .. }) => options.push(format!("--disableexcludes={id}")),
-            // Its version locks are excludes, too (dnf5-filtering(7)).
-            (Generation::Five, _) if everywhere || locked => options.push("--setopt=disable_excludes=*".into()),
-            (Generation::Five, Source::Repository { id, .. }) => options.push(format!("--setopt=disable_excludes={id}")),
-            (_, Source::Every) => {}
-        }
-        if locked && self.generation == Generation::Four {
-            options.push("--disableplugin=versionlock".into());
-        }
-        options
-    }
-
-    /// Others may have what the agent depends on, but not the agent.
-    fn not_from_others(&self, reach: Reach, package: &Package) -> Vec<String> {
-        match (reach, self.generation, self.id()) {
-            (Reach::Every, Generation::Four, Some(_)) => vec![format!("--setopt=*.excludepkgs={package}")],
-            (Reach::Every, Generation::Five, Some(id)) => vec![format!("--from-repo={id}")],
-            _ => Vec::new(),
-        }
-    }
-
-    fn restraints(&self) -> Restraints<'_> {
+    pub(super) fn restraints(&self) -> Restraints<'_> {
         Restraints { machine: self.machine, source: &self.source }
     }
 
-    fn id(&self) -> Option<&str> {
+    pub(super) fn id(&self) -> Option<&str> {
         match &self.source {
             Source::Repository { id, .. } => Some(id),
             Source::Every => None,
@@ -137,14 +83,22 @@ impl<'m> Dnf<'m> {
     }
 
     /// One call downloads and installs: dnf fetches and verifies everything before rpm starts.
-    fn installing(&self, how: &[&str], reach: Reach, package: &Package, version: &str, installed: Option<&str>) -> Argv {
+    pub(super) fn installing(
+        &self,
+        how: &[&str],
+        reach: Reach,
+        package: &Package,
+        version: &str,
+        installed: Option<&str>,
+    ) -> Argv {
         // The same version is put in place again only when it is asked for by this name (H02).
         let verb = if rpm_reply::is_installed(version, installed) { "reinstall" } else { "install" };
         Argv::new(self.program, how.iter().copied())
             .and_all(self.scope(reach))
             .and_all(self.past_holds(package))
             .and_all(self.not_from_others(reach, package))
-            .and(&["--setopt=install_weak_deps=0", verb, &format!("{package}-{version}")])
+            // It deletes what it has installed from, unless it is told not to: that file is the way back some day.
+            .and(&["--setopt=keepcache=1", "--setopt=install_weak_deps=0", verb, &format!("{package}-{version}")])
     }
 
     /// As rpm spells it; a pre-release has two ways, and only the repository knows which.
@@ -159,7 +113,7 @@ impl<'m> Dnf<'m> {
     }
 
     /// Lets dnf work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
-    fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
+    pub(super) fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
         self.patience.wait(self.machine, || {
             let ended = change(self.machine, transcript, argv)?;
             let locked = rpm::locked(self.machine, ended.success, &ended.output, || self.at_work());
@@ -362,7 +316,13 @@ impl Packages for Dnf<'_> {
         // A narrow table may cut a version short.
         let version = planned.filter(|planned| rpm_reply::release_of(planned).as_ref() == Some(release)).unwrap_or(version);
         moved.checked(
-            Transaction { package: package.clone(), version, reach, along: Vec::new() },
+            Transaction {
+                package: package.clone(),
+                version,
+                reach,
+                along: Vec::new(),
+                needs: Needs { download: dnf_reply::download(&answer.stdout), unpacked: rpm::size(self.machine, package)? },
+            },
             &word,
             &format!("{} install {word}", self.name),
         )
@@ -374,6 +334,22 @@ impl Packages for Dnf<'_> {
         let argv = self.installing(&["-y"], *reach, package, version, installed.as_deref());
         let what = format!("{} install {package}-{version} failed", self.name);
         rpm::ended(self.machine, &what, &self.work(&argv, transcript)?)
+    }
+
+    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {
+        self.download(package, version, transcript)
+    }
+
+    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf> {
+        self.downloaded(package, release)
+    }
+
+    fn forget(&self, package: &Package, but: Option<&Release>) {
+        self.clear(package, but);
+    }
+
+    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error> {
+        self.put(package, version, file, transcript)
     }
 
     fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {

@@ -55,6 +55,25 @@ pub(super) fn plan(text: &str, package: &str, repository: Option<&str>) -> (Opti
     (version, moved)
 }
 
+/// Reads what will be downloaded, in bytes: `Total download size: 42 M`, or dnf5's `Need to download 42 MiB.`; 0 where it does not say. A
+/// rounded number is good enough: rpm itself asks for the exact room before it begins.
+pub(super) fn download(text: &str) -> u64 {
+    let said = ["Total download size: ", "Need to download "].iter().find_map(|words| text.split_once(words));
+    let mut words = said.map_or("", |(_, rest)| rest).split_ascii_whitespace();
+    let number: f64 =
+        words.next().and_then(|word| word.parse().ok()).filter(|n: &f64| n.is_finite() && *n > 0.0).unwrap_or_default();
+    let unit = match words.next().and_then(|word| word.chars().next()) {
+        Some('k' | 'K') => 1024.0,
+        Some('M') => 1_048_576.0,
+        Some('G') => 1_073_741_824.0,
+        _ => 1.0,
+    };
+    // A float becomes the nearest whole number that there is.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturating is meant")]
+    let bytes = (number * unit) as u64;
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +96,18 @@ mod tests {
         );
         assert!(versions(captured!("dnf-repoquery-none")).is_empty());
         assert_eq!(versions("available teleport-ent 0:16.2.0-1\n\navailable teleport 0:16.3.0-1\n"), ["16.2.0-1"]);
+    }
+
+    #[test]
+    fn what_is_to_be_downloaded_is_read_in_bytes() {
+        assert_eq!(download(captured!("dnf-assumeno-upgrade")), 420 * 1024);
+        assert_eq!(download("Total download size: 1.5 M\n"), 1_572_864);
+        assert_eq!(download("Total size of inbound packages is 2 GiB. Need to download 2 GiB.\n"), 2_147_483_648);
+        for nonsense in
+            ["", "Total download size: -4 M", "Total download size: NaN M", "Total download size: inf k", "Total download size:"]
+        {
+            assert_eq!(download(nonsense), 0, "{nonsense}");
+        }
     }
 
     fn planned(text: &str) -> (Option<String>, usize, Vec<String>, Vec<String>) {

@@ -28,7 +28,12 @@ pub(super) fn words_of<'t>(text: &'t str, section: &str, keys: &[&str]) -> Vec<&
 
 /// Whether the section is switched off.
 pub(super) fn is_disabled(text: &str, section: &str) -> bool {
-    let last = words_of(text, section, &["enabled"]).pop().unwrap_or("1");
+    is_off(text, section, "enabled")
+}
+
+/// Whether the section says no to this option; one that says nothing does not.
+pub(super) fn is_off(text: &str, section: &str, option: &str) -> bool {
+    let last = words_of(text, section, &[option]).pop().unwrap_or("1");
     ["0", "no", "false", "off"].contains(&last.to_lowercase().as_str())
 }
 

@@ -4,23 +4,29 @@
 //! be made to try; what came of it is asked of [`Packages::state`], [`Packages::damage`] and the agent's binary.
 
 mod apt;
+mod apt_files;
 mod apt_reply;
+mod apt_simulation;
 mod apt_source;
 mod choice;
 mod dnf;
+mod dnf_files;
+mod dnf_options;
 mod dnf_reply;
 mod dnf_restraints;
 mod exclude;
+mod files;
 mod glob;
 mod patience;
 mod rpm;
 mod rpm_reply;
 mod trouble;
 mod zypper;
+mod zypper_files;
 mod zypper_locks;
 mod zypper_reply;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Error};
 pub use crate::host::packages::choice::choose;
@@ -29,6 +35,7 @@ use crate::rules::moment::Moment;
 use crate::rules::plan::Restraint;
 use crate::rules::policy::Package;
 use crate::rules::release::Release;
+use crate::rules::room::Needs;
 
 /// What the package database says about a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +103,8 @@ pub struct Transaction {
     pub reach: Reach,
     /// Dependencies that come along, in words; usually none.
     pub along: Vec<String>,
+    /// How much room it takes.
+    pub needs: Needs,
 }
 
 /// Which repositories a change draws on.
@@ -231,6 +240,25 @@ pub trait Packages {
     /// # Errors
     /// When the manager says that it did not: an explanation, not a verdict.
     fn install(&self, transaction: &Transaction, transcript: &Transcript) -> Result<(), Error>;
+
+    /// Downloads and verifies the package's file of that version, spelled as the manager spells it, whether that is installed now or not;
+    /// installs nothing.
+    ///
+    /// # Errors
+    /// What the repository or the network answered.
+    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error>;
+
+    /// The package's file of that release, if it was fetched or installed from and still lies where the manager downloads to.
+    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf>;
+
+    /// Removes what lies where the manager downloads to, but for one release of the package.
+    fn forget(&self, package: &Package, but: Option<&Release>);
+
+    /// Installs a file that was kept, up or down, over whatever is there, also without network; what came of it is to be looked at.
+    ///
+    /// # Errors
+    /// When the manager says that it did not: an explanation, not a verdict.
+    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error>;
 
     /// Finishes an installation that stopped half-way, of this package only (H01).
     ///

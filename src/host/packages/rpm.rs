@@ -103,6 +103,39 @@ pub(super) fn version(machine: &Machine, package: &Package) -> Result<Option<Str
     Ok(rpm_reply::entries(&installed(machine, std::slice::from_ref(package))?, package.as_str()).pop())
 }
 
+/// How much room the installed version takes, in bytes: the next one takes about as much.
+pub(super) fn size(machine: &Machine, package: &Package) -> Result<u64, Error> {
+    let answer = query(machine, &Argv::new("rpm", ["-q", "--qf", "%{SIZE}\\n", package.as_str()]), QUESTION)?;
+    Ok(answer.stdout.lines().filter_map(|line| line.parse().ok()).max().unwrap_or_default())
+}
+
+/// Puts a kept file in place: one entry in the database first, then as everything else is installed, by `manager`; where that will not,
+/// rpm itself has to.
+pub(super) fn put(
+    machine: &Machine,
+    patience: &Patience,
+    package: &Package,
+    wanted: &str,
+    file: &Path,
+    transcript: &Transcript,
+    manager: impl Fn() -> Result<(), Error>,
+) -> Result<(), Error> {
+    finish(machine, patience, package, transcript)?;
+    let tried = manager();
+    if version(machine, package)?.as_deref() == Some(wanted) && damage(machine, package.as_str())?()?.is_empty() {
+        return tried;
+    }
+    if let Err(error) = tried {
+        machine.log.warning(format!("{error}\n    trying it with rpm alone."));
+    }
+    let argv = Argv::new("rpm", ["-U", "--oldpackage", "--replacepkgs", &file.display().to_string()]);
+    let ended = patience.wait(machine, || {
+        let ended = change(machine, transcript, &argv)?;
+        Ok(locked(machine, ended.success, &ended.output, || at_work(machine)).map_or(Tried::Ran(ended), Tried::Locked))
+    })?;
+    self::ended(machine, &format!("`{argv}` failed"), &ended)
+}
+
 /// Asks a program that may find somebody's lock; `at_work` names whom it does not name itself.
 pub(super) fn tried(machine: &Machine, argv: &Argv, at_work: impl Fn() -> Option<String>) -> Result<Tried<Answer>, Error> {
     let answer = query(machine, argv, QUESTION)?;

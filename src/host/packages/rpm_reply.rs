@@ -37,6 +37,12 @@ pub(super) fn release_of(spelled: &str) -> Option<Release> {
     }
 }
 
+/// The release in the name of one of the package's files: `NAME-VERSION-RELEASE.ARCH.rpm`.
+pub(super) fn release_in(file: &str, package: &str) -> Option<Release> {
+    let (version, _) = file.strip_suffix(".rpm")?.strip_prefix(package)?.strip_prefix('-')?.rsplit_once('.')?;
+    release_of(version)
+}
+
 /// `16.3.0~rc.1`: rpm's versions cannot contain a dash, and a tilde comes before everything.
 pub(super) fn spelling(release: &Release) -> String {
     release.to_string().replacen('-', "~", 1)

@@ -25,16 +25,16 @@ const LOCKS: &str = "/etc/zypp/locks";
 /// The host's settings, today's place last.
 const SETTINGS: [&str; 2] = ["/etc/zypp/zypp.conf", "/usr/etc/zypp/zypp.conf"];
 /// The settings that changes are made under, and the locks that these name.
-const OUR_SETTINGS: &str = "/var/lib/teleport-upgrade/private/zypp.conf";
+pub(super) const OUR_SETTINGS: &str = "/var/lib/teleport-upgrade/private/zypp.conf";
 const OUR_LOCKS: &str = "/var/lib/teleport-upgrade/private/zypp-locks";
 /// Whose process id libzypp keeps while it works, beside rpm's own lock.
 const PID_FILES: [&str; 2] = ["/run/zypp.pid", "/var/run/zypp.pid"];
 
 /// zypper on one machine, restricted to one repository where there is one.
 pub(super) struct Zypper<'m> {
-    machine: &'m Machine,
-    source: Source,
-    patience: Patience,
+    pub(super) machine: &'m Machine,
+    pub(super) source: Source,
+    pub(super) patience: Patience,
 }
 
 impl<'m> Zypper<'m> {
@@ -44,7 +44,7 @@ impl<'m> Zypper<'m> {
     }
 
     /// `--repo` restricts everything to the repository, `--from` only the package itself.
-    fn scope(&self, reach: Reach) -> Vec<String> {
+    pub(super) fn scope(&self, reach: Reach) -> Vec<String> {
         match (&self.source, reach) {
             (Source::Every, _) => Vec::new(),
             (Source::Repository { id, .. }, Reach::Own) => vec!["--repo".into(), id.clone()],
@@ -68,6 +68,7 @@ impl<'m> Zypper<'m> {
         let force: &[&str] = if rpm_reply::is_installed(version, installed) { &["--force"] } else { &[] };
         Argv::new("zypper", ["-n", "--no-refresh"])
             .with_variable("ZYPP_CONF", self.machine.path(OUR_SETTINGS).display().to_string())
+            .and_all(self.cache().into())
             .and(how)
             .and(&["install"])
             .and_all(self.scope(reach))
@@ -89,7 +90,7 @@ impl<'m> Zypper<'m> {
     }
 
     /// Settings and locks of our own, from the host's as they are now.
-    fn lay_out(&self, package: &Package) -> Result<(), Error> {
+    pub(super) fn lay_out(&self, package: &Package) -> Result<(), Error> {
         let locks = self.machine.path(OUR_LOCKS);
         let settings = format!("{}\nlocksfile.path = {}\n", self.settings().trim_end(), locks.display());
         let written: [(PathBuf, String); 2] =
@@ -111,7 +112,7 @@ impl<'m> Zypper<'m> {
     }
 
     /// Lets zypper work, waiting for its locks up to the ceiling; whether it succeeded is the caller's to judge.
-    fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
+    pub(super) fn work(&self, argv: &Argv, transcript: &Transcript) -> Result<Ended, Error> {
         self.patience.wait(self.machine, || {
             let ended = change(self.machine, transcript, argv)?;
             let locked = rpm::locked(self.machine, ended.success, &ended.output, || self.at_work());
@@ -253,7 +254,13 @@ impl Packages for Zypper<'_> {
         }
         let (planned, moved) = zypper_reply::plan(&answer.stdout, package.as_str());
         moved.checked(
-            Transaction { package: package.clone(), version: planned.unwrap_or(version), reach, along: Vec::new() },
+            Transaction {
+                package: package.clone(),
+                version: planned.unwrap_or(version),
+                reach,
+                along: Vec::new(),
+                needs: zypper_reply::needs(&answer.stdout, rpm::size(self.machine, package)?),
+            },
             &word,
             &format!("zypper install --oldpackage {word}"),
         )
@@ -261,10 +268,27 @@ impl Packages for Zypper<'_> {
 
     fn install(&self, transaction: &Transaction, transcript: &Transcript) -> Result<(), Error> {
         let Transaction { package, version, reach, .. } = transaction;
+        self.secure(package, version, transcript);
         let installed = rpm::version(self.machine, package)?;
         let argv = self.installing(&[], *reach, package, version, installed.as_deref());
         let what = format!("zypper install {package}={version} failed");
         rpm::ended(self.machine, &what, &self.work(&argv, transcript)?)
+    }
+
+    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {
+        self.download(package, version, transcript)
+    }
+
+    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf> {
+        self.downloaded(package, release)
+    }
+
+    fn forget(&self, package: &Package, but: Option<&Release>) {
+        self.clear(package, but);
+    }
+
+    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error> {
+        self.put(package, version, file, transcript)
     }
 
     fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {

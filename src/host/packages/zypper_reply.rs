@@ -3,6 +3,7 @@
 
 use crate::host::packages::rpm_reply::newest_first;
 use crate::host::packages::{Candidate, Moved};
+use crate::rules::room::Needs;
 
 /// Reads `zypper search -s`: the versions of the package that are releases of the agent, newest first.
 pub(super) fn candidates(text: &str, package: &str) -> Vec<Candidate> {
@@ -35,6 +36,16 @@ pub(super) fn plan(text: &str, package: &str) -> (Option<String>, Moved) {
         }
     }
     (version, moved)
+}
+
+/// Reads the numbers of the summary, in bytes, for a package whose installed version takes `installed`.
+pub(super) fn needs(text: &str, installed: u64) -> Needs {
+    let tag = text.split_once("<install-summary ").and_then(|(_, rest)| rest.split('>').next()).unwrap_or_default();
+    let number = |name| attribute(tag, name).and_then(|value| value.parse::<i64>().ok()).unwrap_or_default();
+    Needs {
+        download: u64::try_from(number("download-size")).unwrap_or_default(),
+        unpacked: installed.saturating_add_signed(number("space-usage-diff")),
+    }
 }
 
 /// What zypper says is the problem, and its errors, as lines of plain text.

@@ -38,7 +38,7 @@ pub(super) fn words_that_matter(line: &str) -> String {
             while let Some(word) = words.next() {
                 match word {
                     "-o" => drop(words.next()),
-                    "-s" => kept.push(word),
+                    "-s" | "-d" => kept.push(word),
                     _ if word.starts_with('-') => {}
                     _ => kept.push(word),
                 }

@@ -1,0 +1,117 @@
+//! The way back from a version that failed: the package that was kept is installed again, the agent runs it, and proves itself. Only then
+//! is the version blamed (H15): what is the disk's fault, or the network's, is not held against it.
+
+use crate::error::{Class, Error};
+use crate::host::kept::Kept;
+use crate::host::record::{Back, Fault, Ledger, Step};
+use crate::host::service;
+use crate::rules::health::Illness;
+use crate::rules::plan::{AgentBefore, Service};
+use crate::rules::policy::Verify;
+use crate::upgrade::bring_up::{Onto, bring_up};
+use crate::upgrade::change::{Change, Failed, LeftAs, warn_of};
+use crate::upgrade::outcome::Outcome;
+use crate::upgrade::prove::Proof;
+
+impl Change<'_> {
+    /// What becomes of a change that failed.
+    ///
+    /// # Errors
+    /// That failure, when nothing was changed by it; [`Class::Broken`], when there is no way back or it failed, too.
+    pub(super) fn undo(&self, failed: Failed, ledger: &mut Ledger) -> Result<Outcome, Error> {
+        let Failed { error, left, fault } = failed;
+        if left == LeftAs::Before {
+            return Err(self.nothing_came_of(error, fault, ledger));
+        }
+        let down_before = ledger.record.pending.as_ref().and_then(|pending| pending.ill_before.as_ref());
+        if left == LeftAs::Ill && down_before.is_some_and(|before| before.illness == Illness::Down) {
+            self.machine.log.warning("before the upgrade the agent was no better: not going back.");
+            return Err(error);
+        }
+        // Nobody knows how the agent is; or nobody wants to.
+        if error.class != Class::Broken || self.plan.verify == Verify(0) {
+            return Err(error);
+        }
+        let Some(kept) = self.kept_before(ledger).cloned() else {
+            self.machine.log.warning("no way back: the package of the version before was not kept.");
+            return Err(error);
+        };
+        self.machine.log.warning(error.to_string());
+        self.go_back(&kept, Back { why: error.what, fault }, ledger)
+    }
+
+    /// Package and program are as before; so has the agent to be.
+    fn nothing_came_of(&self, error: Error, fault: Fault, ledger: &mut Ledger) -> Error {
+        if let Err(down) = self.start_again() {
+            // The note stays: the next run tries it again.
+            return Error { what: format!("{}\n    {}", error.what, down.what), ..down };
+        }
+        ledger.record.pending = None;
+        if fault == Fault::Version {
+            ledger.record.memory.target_failed(self.plan.to.clone(), self.machine.now());
+        }
+        error
+    }
+
+    /// A script of a package that came to nothing may have stopped an agent that ran.
+    pub(super) fn start_again(&self) -> Result<(), Error> {
+        match service::look(self.machine)? {
+            now @ Service::Stopped(_) if self.before == AgentBefore::Running => {
+                bring_up(self.machine, &now.after(self.before), self.before, Onto::Before).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes back to the kept version, from wherever an earlier attempt at it has got to.
+    pub(super) fn go_back(&self, kept: &Kept, back: Back, ledger: &mut Ledger) -> Result<Outcome, Error> {
+        let Self { machine, packages, transcript, plan, .. } = *self;
+        machine.log.warning(format!("going back to {} {}.", plan.package, kept.release));
+        machine.orders.hold_back();
+        if let Some(pending) = &mut ledger.record.pending {
+            pending.back = Some(back.clone());
+        }
+        self.note_step(ledger, Step::GoBack);
+        let lost = |what: String, said: Vec<String>| {
+            let what = format!("{}\n    and going back to {} failed: {what}", back.why, kept.release);
+            Err(Error::new(Class::Broken, what, self.by_hand()).with_tool_lines(said))
+        };
+        let mut found = self.confirm(&kept.release);
+        if found.is_err() {
+            let file = match kept.checked(machine) {
+                Ok(file) => file,
+                Err(error) => return lost(error.what, Vec::new()),
+            };
+            let tried = packages.install_file(&plan.package, &kept.version, &file, transcript);
+            found = self.confirm(&kept.release);
+            if let (Err(doubts), Err(error)) = (&found, tried) {
+                warn_of(machine, self.hold_again()());
+                return lost(format!("{}; {}", doubts.join("; "), error.what), error.tool_said);
+            }
+        }
+        let held = self.hold_again();
+        match found {
+            Ok(known) => ledger.record.agent = Some(known),
+            Err(doubts) => {
+                warn_of(machine, held());
+                return lost(doubts.join("; "), Vec::new());
+            }
+        }
+        self.note_step(ledger, Step::BringBack);
+        match self.set_going(held, Step::BringBack, ledger) {
+            Err(error) => return lost(error.what, error.tool_said),
+            Ok(Proof::Failed(why)) => return lost(why.to_string(), Vec::new()),
+            Ok(Proof::Owing) => {
+                machine.log.warning("was told to end before the agent has proven itself: the next run watches it.");
+                return Ok(Outcome::WentBack { from: plan.to.clone(), to: kept.release.clone() });
+            }
+            Ok(Proof::Given) => {}
+        }
+        ledger.record.pending = None;
+        if back.fault == Fault::Version {
+            ledger.record.memory.target_failed(plan.to.clone(), machine.now());
+        }
+        self.note(ledger, "went-back");
+        Ok(Outcome::WentBack { from: plan.to.clone(), to: kept.release.clone() })
+    }
+}
