@@ -92,7 +92,7 @@ fn an_upgrade_goes_through_its_steps_in_this_order() {
     );
     assert_eq!(
         host.recorded("/memory"),
-        r#"{"failed":null,"held_back":null,"left":{"at":1795608000,"release":"16.1.7"},"returning":null,"target":"16.2.0","unhealthy_since":null}"#
+        r#"{"failed":null,"held_back":null,"hindered":null,"left":{"at":1795608000,"release":"16.1.7"},"returning":null,"target":"16.2.0","unhealthy_since":null}"#
     );
     assert_eq!(host.recorded("/agent/version"), r#""16.2.0""#);
     assert_eq!(host.recorded("/pending"), "null");

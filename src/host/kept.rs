@@ -56,8 +56,9 @@ pub fn keep(machine: &Machine, package: &Package, release: &Release, version: &s
 fn take(from: &Path, to: &Path) -> std::io::Result<()> {
     if std::fs::rename(from, to).is_err() {
         let beside = to.with_extension("part");
-        std::fs::copy(from, &beside)?;
-        std::fs::rename(&beside, to)?;
+        std::fs::copy(from, &beside).and_then(|_| std::fs::rename(&beside, to)).inspect_err(|_| {
+            let _ = std::fs::remove_file(&beside);
+        })?;
         let _ = std::fs::remove_file(from);
     }
     let file = open(to)?;

@@ -68,6 +68,15 @@ pub fn start_time(machine: &Machine, pid: u32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
+/// For how many seconds a process has run that started at this moment, in clock ticks since boot (100 a second, whatever the kernel's own
+/// are: sysconf(3), `_SC_CLK_TCK`).
+#[must_use]
+pub fn age(machine: &Machine, started: u64) -> Option<u64> {
+    let text = fs::read_to_string(machine.path("/proc/uptime")).ok()?;
+    let up: u64 = text.split(['.', ' ']).next()?.parse().ok()?;
+    up.checked_sub(started / 100)
+}
+
 /// What the process was told to do, as far as this user may know.
 #[must_use]
 pub fn command_line(machine: &Machine, pid: u32) -> String {

@@ -251,7 +251,8 @@ impl Unit {
     fn activity(&self) -> health::Unit {
         match self.active.as_str() {
             "active" | "reloading" => health::Unit::Active,
-            "activating" => health::Unit::Starting,
+            // Whoever stops it may be restarting it.
+            "activating" | "deactivating" => health::Unit::Starting,
             word => health::Unit::Down(word.to_owned()),
         }
     }

@@ -46,6 +46,13 @@ pub enum Wait {
         /// When.
         until: Moment,
     },
+    /// This host could not be brought onto this version, through no fault of the version's; it is tried again then.
+    Hindered {
+        /// The version.
+        to: Release,
+        /// When.
+        until: Moment,
+    },
     /// A person went back from this version; another one ends that.
     HeldBack {
         /// The version.
@@ -101,6 +108,9 @@ pub fn decide(policy: &Policy, facts: &Facts, now: Moment) -> Decision {
     let forced = facts.mandate == Mandate::Force;
     if let Some(failed) = facts.memory.backing_off(&to, now).filter(|_| !forced) {
         return Decision::Wait(Wait::FailedBefore { until: failed.until(), to });
+    }
+    if let Some(until) = facts.memory.hindered_until(&to, now).filter(|_| !forced) {
+        return Decision::Wait(Wait::Hindered { to, until });
     }
     if facts.memory.is_held_back(&to) && !forced {
         return Decision::Wait(Wait::HeldBack { to });
@@ -177,7 +187,7 @@ pub fn remember(facts: &Facts, decision: &Decision, now: Moment) -> Memory {
         _ => {}
     }
     if facts.mandate == Mandate::Force {
-        (memory.failed, memory.held_back) = (None, None);
+        (memory.failed, memory.hindered, memory.held_back) = (None, None, None);
     }
     memory
 }

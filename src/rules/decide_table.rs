@@ -102,6 +102,13 @@ fn every_story_ends_as_told() {
             "wait until 06:10: 16.2.0 failed before",
         ),
         ("another version failed", at("16.1.7").failed("16.1.9", 1, "2:10").now("2:30"), "upgrade to 16.2.0: window until 03:00"),
+        ("hindered", at("16.1.7").hindered("16.2.0", 1, "2:10").now("2:30"), "wait until 03:10: 16.2.0 was hindered"),
+        ("force beats hindered", at("16.1.7").hindered("16.2.0", 1, "2:10").forced().now("2:30"), "upgrade to 16.2.0: forced"),
+        (
+            "hindered before passes",
+            at("16.1.7").hindered("16.2.0", 1, "1:10").now("2:10"),
+            "upgrade to 16.2.0: window until 03:00",
+        ),
         // A person went back.
         ("held back", at("16.1.7").held_back("16.2.0").now("2:30"), "wait: a person went back from 16.2.0"),
         ("held back beats critical", at("16.1.7").held_back("16.2.0").critical(), "wait: a person went back from 16.2.0"),

@@ -150,7 +150,9 @@ pub fn judge(looks: &[Look], patience: u32) -> Finding {
     // Twice in a row: a PID file that is just being written names nobody.
     let being_written = looks.iter().rev().nth(1).is_some_and(|look| look.pid_file != PidFile::Missing);
     let complaint = last.complaint().filter(|_| last.pid_file != PidFile::Missing || !being_written);
-    if let (Unit::Down(_), Some(complaint)) = (&last.unit, &complaint) {
+    let is_down = |look: &Look| matches!(look.unit, Unit::Down(_));
+    if let Some(complaint) = complaint.as_ref().filter(|_| looks.len() > 1 && looks.iter().rev().take(2).all(is_down)) {
+        // Twice in a row: somebody else may be restarting it.
         return Finding::Ill(complaint.clone());
     }
     let runs_it = |look: &Look| look.in_charge.is_some_and(|process| process.executes == Executes::Installed);
@@ -228,7 +230,7 @@ mod tests {
             ("crashes after 40 s", row(&[(40, WELL), (1, restarted)]), ill("ended by itself and was restarted by systemd once")),
             (
                 "is down for good",
-                row(&[(5, WELL), (1, with(|l| l.unit = Unit::Down("failed".into())))]),
+                row(&[(5, WELL), (2, with(|l| l.unit = Unit::Down("failed".into())))]),
                 ill("is down (systemd says failed)"),
             ),
             ("takes its time to start", row(&[(30, starting.clone()), (31, WELL)]), Finding::Well),

@@ -26,6 +26,8 @@ pub struct Memory {
     pub unhealthy_since: Option<Moment>,
     /// The target that failed on this host; another target clears it.
     pub failed: Option<Failed>,
+    /// The target that this host could not be brought onto, through no fault of the version's; another target clears it.
+    pub hindered: Option<Failed>,
     /// The version that the last upgrade left.
     pub left: Option<Left>,
     /// A version that was left and is offered again.
@@ -36,7 +38,7 @@ pub struct Memory {
     pub held_back: Option<Release>,
 }
 
-/// A version that failed here, with the old one healthy again.
+/// A version that did not come into place here, with the old one healthy again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// The version.
@@ -80,11 +82,23 @@ impl Failed {
     }
 }
 
+fn once_more(before: Option<Failed>, release: Release, now: Moment) -> Failed {
+    let attempts = before.filter(|f| f.release == release).map_or(0, |f| f.attempts);
+    Failed { release, attempts: attempts.saturating_add(1), last: now }
+}
+
 impl Memory {
     /// The failure of `target` whose back-off has not passed.
     #[must_use]
     pub fn backing_off(&self, target: &Release, now: Moment) -> Option<&Failed> {
         self.failed.as_ref().filter(|f| f.release == *target && f.last <= now && now < f.until())
+    }
+
+    /// The same for what was no fault of the version's.
+    #[must_use]
+    pub fn hindered_until(&self, target: &Release, now: Moment) -> Option<Moment> {
+        let hindered = self.hindered.as_ref().filter(|f| f.release == *target && f.last <= now);
+        hindered.map(Failed::until).filter(|until| now < *until)
     }
 
     /// Since when the agent has looked unhealthy, if that is remembered.
@@ -116,6 +130,7 @@ impl Memory {
         self.target = Some(target.clone());
         self.held_back.take_if(|held| held != target);
         self.failed.take_if(|f| f.release != *target);
+        self.hindered.take_if(|f| f.release != *target);
         self.returning.take_if(|r| r.release != *target);
     }
 
@@ -133,8 +148,12 @@ impl Memory {
 
     /// After `target` failed while the version before it is in place and well.
     pub fn target_failed(&mut self, target: Release, now: Moment) {
-        let before = self.failed.take().filter(|f| f.release == target).map_or(0, |f| f.attempts);
-        self.failed = Some(Failed { release: target, attempts: before.saturating_add(1), last: now });
+        self.failed = Some(once_more(self.failed.take(), target, now));
+    }
+
+    /// After the agent had to be taken back from `target`, through no fault of that version's.
+    pub fn target_hindered(&mut self, target: Release, now: Moment) {
+        self.hindered = Some(once_more(self.hindered.take(), target, now));
     }
 }
 

@@ -119,6 +119,10 @@ impl Story {
         self.facts.memory.failed = Some(Failed { release: release(version), attempts, last: clock(last) });
         self
     }
+    pub(super) fn hindered(mut self, version: &str, attempts: u32, last: &str) -> Self {
+        self.facts.memory.hindered = Some(Failed { release: release(version), attempts, last: clock(last) });
+        self
+    }
     pub(super) fn held_back(mut self, version: &str) -> Self {
         self.facts.memory.held_back = Some(release(version));
         self
@@ -151,6 +155,7 @@ pub(super) fn verdict(decision: &Decision) -> String {
         Decision::Stay(Stay::NoTarget) => "stay: no target".into(),
         Decision::Stay(Stay::UpToDate(release)) => format!("stay: on {release}"),
         Decision::Wait(Wait::FailedBefore { to, until }) => format!("wait until {}: {to} failed before", hour(until)),
+        Decision::Wait(Wait::Hindered { to, until }) => format!("wait until {}: {to} was hindered", hour(until)),
         Decision::Wait(Wait::HeldBack { to }) => format!("wait: a person went back from {to}"),
         Decision::Wait(Wait::Returning { to, until }) => format!("wait until {}: {to} returns", hour(until)),
         Decision::Wait(Wait::Trigger { not_now: NotNow::OutsideWindow(window), .. }) => {

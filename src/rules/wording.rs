@@ -86,6 +86,10 @@ fn waiting(wait: &Wait, now: Moment) -> Vec<Line> {
             "{to} failed on this host before, not attempting again until {until}, in {}; a new target or `teleport-upgrade force` ends the wait.",
             span(until.since(now))
         ))],
+        Wait::Hindered { to, until } => vec![warn(format!(
+            "{to} could not be installed on this host, not attempting again until {until}, in {}; a new target or `teleport-upgrade force` ends the wait.",
+            span(until.since(now))
+        ))],
         Wait::HeldBack { to } => vec![info(format!(
             "a person went back with `teleport-upgrade rollback`: {to} is not attempted; another target or `teleport-upgrade force` ends that."
         ))],

@@ -28,7 +28,10 @@ pub(super) fn apply(
 ) -> Result<Outcome, Error> {
     let transcript = Transcript::in_directory(lock.private());
     transcript.rotate();
-    let change = Change { machine, packages, transcript: &transcript, plan, before: plan.service.before() };
+    let unsettled = ledger.record.pending.clone().filter(|pending| pending.package == plan.package);
+    let plan = &as_before(plan, unsettled.as_ref());
+    let before = unsettled.map_or_else(|| plan.service.before(), |pending| pending.agent);
+    let change = Change { machine, packages, transcript: &transcript, plan, before };
     change.finish_first();
     let transaction = match change.prepare(mandate)? {
         Prepared::Ready(transaction) => transaction,
@@ -41,6 +44,13 @@ pub(super) fn apply(
         machine.log.warning("was told to end in the middle of the upgrade: ended it first.");
     }
     made
+}
+
+/// The version before is the last one that the agent was well on: not the one that an upgrade brought which is not settled yet.
+fn as_before(plan: &Plan, unsettled: Option<&Pending>) -> Plan {
+    let before = unsettled.map(|pending| (pending.from.clone(), pending.database.clone()));
+    let (from, database) = before.unwrap_or_else(|| (plan.from.clone(), plan.database.clone()));
+    Plan { from, database, ..plan.clone() }
 }
 
 /// The commands that [`apply`] will run, in its order.
@@ -96,6 +106,9 @@ impl Change<'_> {
     /// Puts on disk what is about to happen.
     pub(super) fn begin(&self, purpose: Purpose, ledger: &mut Ledger) -> Result<(), Error> {
         let Self { machine, plan, .. } = *self;
+        // What an upgrade has done that is not settled yet is no excuse for the next.
+        let unsettled = ledger.record.pending.take().filter(|pending| pending.package == plan.package);
+        let ill_before = unsettled.map_or_else(|| self.ill_before(), |pending| pending.ill_before);
         ledger.record.pending = Some(Pending {
             package: plan.package.clone(),
             from: plan.from.clone(),
@@ -104,7 +117,7 @@ impl Change<'_> {
             hold: plan.hold,
             database: plan.database.clone(),
             agent: self.before,
-            ill_before: self.ill_before(),
+            ill_before,
             purpose,
             back: None,
             tries: 0,

@@ -55,6 +55,13 @@ pub(super) fn bring_up(machine: &Machine, service: &Service, before: AgentBefore
             machine.log.warning("there is no teleport.service: an agent that runs some other way must be restarted by hand.");
             return Ok(Up::Later);
         }
+        Service::NoSystemd if before == AgentBefore::Running => {
+            return Err(Error::new(
+                Class::Broken,
+                "the agent ran before and does so no more; there is no systemd here to start it",
+                "start it the way it was started",
+            ));
+        }
         Service::NoSystemd => {
             machine.log.warning("this host was not booted with systemd: a running agent goes on with the old version until it is restarted.\n    next: restart it the way it was started; or, to keep open sessions: kill -HUP $(cat /run/teleport.pid)");
             return Ok(Up::Later);
@@ -73,6 +80,10 @@ pub(super) fn bring_up(machine: &Machine, service: &Service, before: AgentBefore
             .log
             .info(format!("the agent runs {onto} (pid {}); open sessions go on in the old process (pid {old}).", process.pid)),
         Brought::By(Means::Restart, process) => machine.log.info(format!("the agent runs {onto} (pid {}).", process.pid)),
+        Brought::NotBrought(process) if onto == Onto::Before => {
+            let what = format!("the agent (pid {}) was told to hang up and goes on with the version that failed", process.pid);
+            return Err(Error::new(Class::Broken, what, "restart it the way it was started; that ends open sessions"));
+        }
         Brought::NotBrought(process) => {
             machine.log.warning(format!(
                 "the agent (pid {}) was told to hang up and goes on with the old version.\n    next: restart it the way it was started; that ends open sessions",

@@ -109,17 +109,12 @@ impl<'a> Change<'a> {
         };
         warn_of(machine, held());
         machine.log.warning(format!("upgrade attempt failed for {}.", packages.words(&plan.package, &plan.to)));
-        Err(self.failed(tried.map_err(|error| self.for_want_of_room(error, source)), &doubts))
+        Err(self.failed(ledger, tried.map_err(|error| self.for_want_of_room(error)), &doubts))
     }
 
     /// Not every package manager says why it could not write (tried: dnf says nothing of a full disk), and that is no fault of the version's.
-    fn for_want_of_room(&self, error: Error, source: Source) -> Error {
-        let needs = match source {
-            Source::Repository(transaction) => transaction.needs,
-            Source::Kept(kept) => Needs { download: 0, unpacked: kept.bytes },
-        };
-        let full = room::check(self.machine, &self.packages.words(&self.plan.package, &self.plan.to), needs);
-        match full {
+    fn for_want_of_room(&self, error: Error) -> Error {
+        match room::check(self.machine, "anything any more", Needs::default()) {
             Err(full) if error.class == Class::Package => {
                 Error { what: format!("{}\n    {}", error.what, full.what), ..full }.with_tool_lines(error.tool_said)
             }
@@ -127,19 +122,19 @@ impl<'a> Change<'a> {
         }
     }
 
-    fn failed(&self, tried: Result<(), Error>, doubts: &[String]) -> Failed {
+    fn failed(&self, ledger: &Ledger, tried: Result<(), Error>, doubts: &[String]) -> Failed {
         let Self { packages, plan, .. } = *self;
         let doubts = doubts.join("; ");
         let error = tried.err().unwrap_or_else(|| {
             let what = format!("{} says that it installed {}, but {doubts}", packages.name(), plan.to);
-            Error::new(Class::Package, what, self.by_hand())
+            Error::new(Class::Package, what, self.by_hand(ledger))
         });
         let fault = if error.class == Class::Package { Fault::Version } else { Fault::Host };
         if self.is_unharmed() {
             return Failed { error, left: LeftAs::Before, fault };
         }
         let what = format!("{} is neither on {} nor on the version before: {doubts}\n    {}", plan.package, plan.to, error.what);
-        let error = Error::new(Class::Broken, what, self.by_hand()).with_tool_lines(error.tool_said);
+        let error = Error::new(Class::Broken, what, self.by_hand(ledger)).with_tool_lines(error.tool_said);
         Failed { error, left: LeftAs::Between, fault }
     }
 
@@ -149,7 +144,8 @@ impl<'a> Change<'a> {
         self.note_step(ledger, Step::BringUp);
         let ill = |error| Failed { error, left: LeftAs::Ill, fault: Fault::Version };
         let purpose = ledger.record.pending.as_ref().map_or(Purpose::Upgrade, |pending| pending.purpose);
-        match self.set_going(held, Step::Prove, ledger).map_err(|error| ill(self.with_the_way_back(error)))? {
+        let proof = self.set_going(held, Step::Prove, ledger);
+        match proof.map_err(|error| ill(self.with_the_way_back(error, ledger)))? {
             Proof::Given => {}
             Proof::Owing => {
                 machine.log.warning("was told to end before the agent has proven itself: the next run watches it.");
@@ -157,7 +153,7 @@ impl<'a> Change<'a> {
             }
             Proof::Failed(why) => {
                 let what = format!("{} {} is installed, but {why}", plan.package, plan.to);
-                return Err(ill(Error::new(Class::Broken, what, self.by_hand())));
+                return Err(ill(Error::new(Class::Broken, what, self.by_hand(ledger))));
             }
         }
         match purpose {
@@ -178,12 +174,17 @@ impl<'a> Change<'a> {
         let Self { machine, plan, .. } = *self;
         let onto = if proving == Step::BringBack { Onto::Before } else { Onto::New };
         let up = if machine.orders.came() && service::host_is_going_down(machine) {
-            machine.log.info("this host is shutting down: the agent runs the new version when it is up again.");
-            Ok(Up::Later)
+            machine.log.info("this host is shutting down: the agent runs what is installed now when it is up again.");
+            warn_of(machine, held());
+            return Ok(Proof::Owing);
         } else {
             // Looked at again: much may have happened to the agent while the package manager worked.
-            service::look(machine)
-                .and_then(|now| bring_up(machine, &now.after(self.before).as_planned(&plan.service), self.before, onto))
+            service::look(machine).and_then(|now| {
+                let now = now.after(self.before);
+                // A version that failed may not hear a reload, and its sessions are not worth more than the agent.
+                let now = if onto == Onto::New { now.as_planned(&plan.service) } else { now };
+                bring_up(machine, &now, self.before, onto)
+            })
         };
         warn_of(machine, held());
         if up? == Up::Later {
@@ -222,17 +223,18 @@ impl<'a> Change<'a> {
     }
 
     /// An agent that does not come up is a person's; the commands are for that person.
-    fn with_the_way_back(&self, error: Error) -> Error {
-        let next = format!("{}\n    {}", error.next, self.by_hand());
+    fn with_the_way_back(&self, error: Error, ledger: &Ledger) -> Error {
+        let next = format!("{}\n    {}", error.next, self.by_hand(ledger));
         if error.class == Class::Broken { Error { next, ..error } } else { error }
     }
 
-    /// What a person can do.
-    pub(super) fn by_hand(&self) -> String {
-        let Self { packages, plan, .. } = *self;
+    /// What a person can do: what was kept needs no repository.
+    pub(super) fn by_hand(&self, ledger: &Ledger) -> String {
+        let Self { machine, packages, plan, .. } = *self;
         let again = packages.by_hand(&plan.package, &plan.to);
-        match &plan.from {
-            Some(from) => format!("to go back: {}\n    to try again: {again}", packages.by_hand(&plan.package, from)),
+        let kept = self.kept_before(ledger).and_then(|kept| kept.checked(machine).ok()).map(|file| packages.file_by_hand(&file));
+        match kept.or_else(|| Some(packages.by_hand(&plan.package, plan.from.as_ref()?))) {
+            Some(back) => format!("to go back: {back}\n    to try again: {again}"),
             None => again,
         }
     }

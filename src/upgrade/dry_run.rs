@@ -88,7 +88,11 @@ fn steps(machine: &Machine, policy: &Policy, considered: &Considered, first_hold
         Decision::Stay(_) | Decision::Refuse(_) => return,
         Decision::Upgrade { to, why } => (to, why.clone(), "steps that `run` would take now:"),
         Decision::Wait(
-            Wait::Trigger { to, .. } | Wait::FailedBefore { to, .. } | Wait::HeldBack { to } | Wait::Returning { to, .. },
+            Wait::Trigger { to, .. }
+            | Wait::FailedBefore { to, .. }
+            | Wait::Hindered { to, .. }
+            | Wait::HeldBack { to }
+            | Wait::Returning { to, .. },
         ) => (to, Trigger::Critical, "steps that `run` would take once it does not have to wait:"),
     };
     match planned(machine, policy, &considered.facts, first_hold, to, &why) {

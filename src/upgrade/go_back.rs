@@ -5,13 +5,13 @@ use crate::error::{Class, Error};
 use crate::host::kept::Kept;
 use crate::host::record::{Back, Fault, Ledger, Step};
 use crate::host::service;
-use crate::rules::health::Illness;
-use crate::rules::plan::{AgentBefore, Service};
+use crate::rules::health::{Complaint, Illness};
+use crate::rules::plan::AgentBefore;
 use crate::rules::policy::Verify;
 use crate::upgrade::bring_up::{Onto, bring_up};
 use crate::upgrade::change::{Change, Failed, LeftAs, warn_of};
 use crate::upgrade::outcome::Outcome;
-use crate::upgrade::prove::Proof;
+use crate::upgrade::prove::{self, Proof};
 
 impl Change<'_> {
     /// What becomes of a change that failed.
@@ -42,7 +42,7 @@ impl Change<'_> {
 
     /// Package and program are as before; so has the agent to be.
     fn nothing_came_of(&self, error: Error, fault: Fault, ledger: &mut Ledger) -> Error {
-        if let Err(down) = self.start_again() {
+        if let Err(down) = self.start_again(ledger) {
             // The note stays: the next run tries it again.
             return Error { what: format!("{}\n    {}", error.what, down.what), ..down };
         }
@@ -54,13 +54,14 @@ impl Change<'_> {
     }
 
     /// A script of a package that came to nothing may have stopped an agent that ran.
-    pub(super) fn start_again(&self) -> Result<(), Error> {
-        match service::look(self.machine)? {
-            now @ Service::Stopped(_) if self.before == AgentBefore::Running => {
-                bring_up(self.machine, &now.after(self.before), self.before, Onto::Before).map(drop)
-            }
-            _ => Ok(()),
+    pub(super) fn start_again(&self, ledger: &Ledger) -> Result<(), Error> {
+        let is_down = |complaint: &Complaint| complaint.illness == Illness::Down;
+        let down_before = ledger.record.pending.as_ref().and_then(|pending| pending.ill_before.as_ref()).is_some_and(is_down);
+        let was_well = self.before == AgentBefore::Running && !down_before;
+        if !was_well || !prove::illness(self.machine).as_ref().is_some_and(is_down) {
+            return Ok(());
         }
+        bring_up(self.machine, &service::look(self.machine)?.after(self.before), self.before, Onto::Before).map(drop)
     }
 
     /// Goes back to the kept version, from wherever an earlier attempt at it has got to.
@@ -72,9 +73,10 @@ impl Change<'_> {
             pending.back = Some(back.clone());
         }
         self.note_step(ledger, Step::GoBack);
+        let by_hand = self.by_hand(ledger);
         let lost = |what: String, said: Vec<String>| {
             let what = format!("{}\n    and going back to {} failed: {what}", back.why, kept.release);
-            Err(Error::new(Class::Broken, what, self.by_hand()).with_tool_lines(said))
+            Err(Error::new(Class::Broken, what, by_hand.clone()).with_tool_lines(said))
         };
         let mut found = self.confirm(&kept.release);
         if found.is_err() {
@@ -100,18 +102,27 @@ impl Change<'_> {
         self.note_step(ledger, Step::BringBack);
         match self.set_going(held, Step::BringBack, ledger) {
             Err(error) => return lost(error.what, error.tool_said),
-            Ok(Proof::Failed(why)) => return lost(why.to_string(), Vec::new()),
+            Ok(Proof::Failed(why)) => {
+                // Ill on both: that speaks for something else than the version, also when the agent recovers later.
+                if let Some(back) = ledger.record.pending.as_mut().and_then(|pending| pending.back.as_mut()) {
+                    back.fault = Fault::Host;
+                }
+                return lost(why.to_string(), Vec::new());
+            }
             Ok(Proof::Owing) => {
-                machine.log.warning("was told to end before the agent has proven itself: the next run watches it.");
-                return Ok(Outcome::WentBack { from: plan.to.clone(), to: kept.release.clone() });
+                let what =
+                    format!("was told to end before the agent has proven itself on {}, to which it went back", kept.release);
+                return Err(Error::new(Class::Busy, what, "the next run watches it"));
             }
             Ok(Proof::Given) => {}
         }
         ledger.record.pending = None;
-        if back.fault == Fault::Version {
-            ledger.record.memory.target_failed(plan.to.clone(), machine.now());
+        match back.fault {
+            Fault::Version => ledger.record.memory.target_failed(plan.to.clone(), machine.now()),
+            // Each attempt costs the agent a restart or two: not at every run.
+            Fault::Host => ledger.record.memory.target_hindered(plan.to.clone(), machine.now()),
         }
         self.note(ledger, "went-back");
-        Ok(Outcome::WentBack { from: plan.to.clone(), to: kept.release.clone() })
+        Ok(Outcome::WentBack { from: plan.to.clone(), to: kept.release.clone(), back })
     }
 }

@@ -26,14 +26,14 @@ impl Change<'_> {
     /// Makes sure that there is a way back, or says that there is none. `coming` is what the new version takes.
     pub(super) fn keep_the_way_back(&self, coming: Needs, ledger: &mut Ledger) {
         let Self { machine, packages, plan, .. } = *self;
+        packages.forget(&plan.package, Some(&plan.to));
         // Nobody watches the agent, so nobody goes back; and where there was none before, there is nothing to go back to.
         let (true, Some(version), Some(before)) = (plan.verify != Verify(0), &plan.database, self.release_before()) else {
             return;
         };
-        packages.forget(&plan.package, Some(&plan.to));
         // Never more than two: this one, and what comes.
         ledger.record.kept.retain(|kept| kept.package == plan.package && (kept.release == before || kept.release == plan.to));
-        kept::tidy(machine, &ledger.record.kept);
+        self.tidy(ledger);
         let whole = self.kept_before(ledger).map(|kept| kept.checked(machine));
         if let Some(Ok(_)) = whole {
             return;
@@ -81,7 +81,15 @@ impl Change<'_> {
                 None => {}
             }
         }
-        kept::tidy(machine, &ledger.record.kept);
+        self.tidy(ledger);
         packages.forget(&plan.package, None);
+    }
+
+    /// Only what the record on disk does not know either is removed.
+    fn tidy(&self, ledger: &Ledger) {
+        match ledger.save() {
+            Ok(()) => kept::tidy(self.machine, &ledger.record.kept),
+            Err(error) => self.machine.log.warning(error.to_string()),
+        }
     }
 }

@@ -64,6 +64,7 @@ pub(super) fn settle(
     Ok(match ended {
         Ok(None) => Settled::Nothing,
         Ok(Some(outcome @ Outcome::WentBack { .. })) => Settled::WentBack(outcome),
+        Ok(Some(outcome @ Outcome::RolledBack { .. })) => Settled::RolledBack(outcome),
         Ok(Some(_)) => Settled::Nothing,
         Err(error) => Settled::Left(error),
     })
@@ -77,6 +78,8 @@ pub(super) enum Settled {
     Left(Error),
     /// The agent is back on the version before: that is how this run ends.
     WentBack(Outcome),
+    /// What a person began is done.
+    RolledBack(Outcome),
 }
 
 fn begun(machine: &Machine, pending: &Pending) -> String {
@@ -157,12 +160,12 @@ impl Left<'_> {
     /// An earlier run was on its way back: so is this one.
     fn go_on_back(&self, back: &Back, state: &State, mandate: Mandate, ledger: &mut Ledger) -> Result<Option<Outcome>, Error> {
         let Some(kept) = self.change.kept_before(ledger).cloned() else {
-            let plan = self.change.plan;
-            let what = format!("{}; and the package of the version before is no longer kept", back.why);
-            ledger.record.pending = None;
-            self.change.machine.log.warning(what);
-            let whole = self.change.confirm(&plan.to).is_ok();
-            return if whole { Ok(None) } else { Err(Error::new(Class::Broken, back.why.clone(), self.change.by_hand())) };
+            self.change.machine.log.warning(format!("{}; and the package of the version before is no longer kept.", back.why));
+            if let Some(pending) = &mut ledger.record.pending {
+                pending.back = None;
+            }
+            let broken = Error::new(Class::Broken, back.why.clone(), self.change.by_hand(ledger));
+            return self.as_it_is(ledger).unwrap_or(Err(broken));
         };
         let is_back = state.version.as_deref() == Some(kept.version.as_str());
         if !is_back {
@@ -204,7 +207,7 @@ impl Left<'_> {
         self.change.is_unharmed().then(|| {
             machine.log.info(format!("{} is as it was before; nothing was changed.", plan.package));
             warn_of(machine, self.change.hold_again()());
-            self.change.start_again()?;
+            self.change.start_again(ledger)?;
             ledger.record.pending = None;
             self.change.note(ledger, "interrupted");
             Ok(None)
@@ -230,20 +233,18 @@ impl Left<'_> {
 
     /// At growing intervals: what failed a moment ago fails again, and each try burdens the host.
     fn count_a_try(&self, state: &State, mandate: Mandate, ledger: &mut Ledger) -> Result<(), Error> {
-        let Change { machine, packages, plan, .. } = self.change;
+        let Change { machine, plan, .. } = self.change;
         let (now, tries, tried) = (machine.now(), self.pending.tries, self.pending.tried);
         let next = tried.plus(back_off(tries));
         let same_boot = self.pending.boot == machine.boot();
         if mandate == Mandate::Policy && same_boot && tries > 0 && tried <= now && now < next {
             let found = state.version.as_deref().unwrap_or("not installed");
-            return Err(Error::new(
-                Class::Broken,
-                format!(
-                    "{} is on neither version whole (the package database says {found}); tried {tries} times, next at {next}",
-                    plan.package
-                ),
-                packages.by_hand(&plan.package, &plan.to),
-            ));
+            let what = match &self.pending.back {
+                Some(back) => format!("going back from {} {} did not succeed ({})", plan.package, plan.to, back.why),
+                None => format!("{} is on neither version whole (the package database says {found})", plan.package),
+            };
+            let what = format!("{what}; tried {tries} times, next at {next}");
+            return Err(Error::new(Class::Broken, what, self.change.by_hand(ledger)));
         }
         if let Some(pending) = &mut ledger.record.pending {
             (pending.tries, pending.tried) = (tries.saturating_add(1), now);

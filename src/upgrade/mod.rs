@@ -76,7 +76,7 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
     let loaded = config::load(directory, machine.superuser);
     // Even with a configuration that makes no sense, what was begun is looked at first.
     let left = match leftover::settle(machine, loaded.as_ref().ok().map(|l| &l.policy), mandate, lock, ledger)? {
-        Settled::Nothing => None,
+        Settled::Nothing | Settled::RolledBack(_) => None,
         Settled::Left(error) => Some(error),
         Settled::WentBack(outcome) => return Ok(outcome),
     };
@@ -100,6 +100,11 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
         return left.map_or(Ok(Outcome::Decided(considered.decision)), Err);
     };
 
+    let unsettled = ledger.record.pending.as_ref().is_some_and(|pending| pending.to == to);
+    if let Some(left) = left.filter(|_| unsettled && mandate == Mandate::Policy) {
+        // Installing the same once more is what settling it does, at its own intervals; another version may be the cure.
+        return Err(left);
+    }
     let Some(packages) = packages::choose(machine, policy.installer, policy.repo.as_ref())? else {
         return Ok(Outcome::LeftToOthers { to });
     };

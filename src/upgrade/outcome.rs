@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Exit};
 use crate::host::machine::Machine;
-use crate::host::record::Ledger;
+use crate::host::record::{Back, Fault, Ledger};
 use crate::rules::decide::{Decision, Refusal, Stay, Wait};
 use crate::rules::plan::Blocked;
 use crate::rules::release::Release;
@@ -29,6 +29,8 @@ pub enum Outcome {
         from: Release,
         /// The version now.
         to: Release,
+        /// Why, and whose fault it was.
+        back: Back,
     },
     /// A person went back.
     RolledBack {
@@ -78,6 +80,7 @@ impl Outcome {
                 Decision::Stay(Stay::NoTarget) => "no-target",
                 Decision::Stay(Stay::UpToDate(_)) => "up-to-date",
                 Decision::Wait(Wait::FailedBefore { .. }) => "failed-before",
+                Decision::Wait(Wait::Hindered { .. }) => "hindered",
                 Decision::Wait(Wait::HeldBack { .. }) => "held-back",
                 Decision::Wait(Wait::Returning { .. }) => "returning",
                 Decision::Wait(Wait::Trigger { not_now: NotNow::OutsideWindow(_), .. }) => "outside-window",
@@ -99,8 +102,11 @@ impl Outcome {
                 machine.log.info(format!("the file `installer` says `nop`: leaving the upgrade to {to} to others."))
             }
             Self::Blocked(Blocked(why)) => machine.log.warning(why),
-            Self::WentBack { from, to } => machine.log.warning(format!(
+            Self::WentBack { from, to, back: Back { fault: Fault::Version, .. } } => machine.log.warning(format!(
                 "{from} failed on this host: back on {to}.\n    next: nothing has to be done now; look at why: journalctl -u teleport -n 100"
+            )),
+            Self::WentBack { from, to, back: Back { why, fault: Fault::Host } } => machine.log.warning(format!(
+                "{from} could not be brought onto this host, which is not that version's fault: back on {to}.\n    next: look at what was in its way: {why}"
             )),
             Self::RolledBack { to, .. } => {
                 machine.log.info(format!("went back to {to}; it stays so until another version is wanted, or `teleport-upgrade force`."));
@@ -112,7 +118,9 @@ impl Outcome {
 
     fn sentence(&self) -> String {
         match self {
-            Self::WentBack { from, to } => format!("{from} failed: back on {to}"),
+            Self::WentBack { from, to, back } => {
+                format!("{from} failed: back on {to} ({})", back.why.lines().next().unwrap_or_default())
+            }
             Self::Upgraded { to, .. } | Self::RolledBack { to, .. } | Self::AlreadyThere(to) => format!("on {to}"),
             Self::LeftToOthers { to } => format!("{to} is due and left to others"),
             Self::Blocked(Blocked(why)) => why.lines().next().unwrap_or_default().to_owned(),
@@ -120,6 +128,7 @@ impl Outcome {
                 Decision::Stay(Stay::NoTarget) => "the server wants no version now".into(),
                 Decision::Stay(Stay::UpToDate(release)) => format!("on {release}, as wanted"),
                 Decision::Wait(Wait::FailedBefore { to, .. }) => format!("{to} failed here before"),
+                Decision::Wait(Wait::Hindered { to, .. }) => format!("{to} could not be installed here"),
                 Decision::Wait(Wait::HeldBack { to }) => format!("a person went back from {to}"),
                 Decision::Wait(Wait::Returning { to, .. }) => format!("{to} was left lately and is offered again"),
                 Decision::Wait(Wait::Trigger { to, .. }) => format!("{to} waits for its moment"),

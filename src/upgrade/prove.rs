@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::host::agent;
 use crate::host::machine::Machine;
-use crate::host::service;
+use crate::host::{process, service};
 use crate::rules::health::{Complaint, Finding, judge};
 use crate::rules::policy::Verify;
 
@@ -20,9 +20,18 @@ pub(super) enum Proof {
     Failed(Complaint),
 }
 
+/// An agent that systemd has restarted so few seconds ago is in a crash loop, as far as anybody can tell.
+const LOOP: u64 = 60;
+
 /// What speaks against the agent now, before anything is done to it; `None` also when that cannot be told.
 pub(super) fn illness(machine: &Machine) -> Option<Complaint> {
-    service::look_closely(machine, agent::installed_file(machine)).ok()?.complaint()
+    let look = service::look_closely(machine, agent::installed_file(machine)).ok()?;
+    let young = look.in_charge.and_then(|process| process::age(machine, process.started)).filter(|age| *age < LOOP);
+    match young.filter(|_| look.restarts > 0) {
+        // One look may meet a crash loop at a good moment.
+        Some(age) => Some(Complaint::down(format!("was restarted by systemd {} times, last {age} s ago", look.restarts))),
+        None => look.complaint(),
+    }
 }
 
 /// Watches the agent, which runs what is installed now, until it has proven itself. `ill_before` is what spoke against it before the
@@ -40,6 +49,8 @@ pub(super) fn prove(machine: &Machine, Verify(seconds): Verify, ill_before: Opti
         looks.push(service::look_closely(machine, agent::installed_file(machine))?);
         match judge(&looks, seconds) {
             Finding::Well => return Ok(Proof::Given),
+            // What ends with the host is not ill.
+            Finding::Ill(_) if service::host_is_going_down(machine) => return Ok(Proof::Owing),
             Finding::Ill(why) => break why,
             Finding::NotYet if machine.orders.came() => return Ok(Proof::Owing),
             Finding::NotYet => (machine.pause)(Duration::from_secs(1)),

@@ -10,7 +10,7 @@ use crate::host::hold::FirstHold;
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages;
-use crate::host::record::{Ledger, Purpose, Record};
+use crate::host::record::{Back, Fault, Ledger, Purpose, Record};
 use crate::host::transcript::Transcript;
 use crate::rules::facts::Mandate;
 use crate::rules::plan::plan;
@@ -30,12 +30,25 @@ use crate::upgrade::{Outcome, leftover, locked, survey};
 pub fn rollback(machine: &Machine, directory: &Path) -> Result<Outcome, Error> {
     locked(machine, "rollback", |lock, ledger| {
         let policy = config::load(directory, machine.superuser)?.policy;
-        match leftover::settle(machine, Some(&policy), Mandate::Force, lock, ledger)? {
-            Settled::WentBack(outcome) => return Ok(outcome),
-            // What is broken now is what is gone back from.
-            Settled::Nothing | Settled::Left(_) => {}
+        if let Some(pending) = ledger.record.pending.as_mut().filter(|pending| pending.purpose == Purpose::Upgrade) {
+            // What is not settled yet is what the person goes back from.
+            pending.back.get_or_insert_with(|| Back { why: "a person goes back".into(), fault: Fault::Host });
         }
-        under_lock(machine, &policy, lock, ledger)
+        let unsettled = ledger.record.pending.as_ref().and_then(|pending| pending.from.as_ref());
+        let is_kept = unsettled.is_some_and(|from| ledger.record.kept.iter().any(|kept| kept.release == *from));
+        match leftover::settle(machine, Some(&policy), Mandate::Force, lock, ledger)? {
+            Settled::RolledBack(outcome) => Ok(outcome),
+            Settled::WentBack(Outcome::WentBack { from, to, .. }) => {
+                ledger.record.memory.went_back(Some(from.clone()), machine.now());
+                Ok(Outcome::RolledBack { from: Some(from), to })
+            }
+            Settled::Left(error) if is_kept => Err(error),
+            Settled::Left(error) => {
+                machine.log.warning(error.to_string());
+                under_lock(machine, &policy, lock, ledger)
+            }
+            Settled::Nothing | Settled::WentBack(_) => under_lock(machine, &policy, lock, ledger),
+        }
     })
 }
 
@@ -46,6 +59,12 @@ fn under_lock(machine: &Machine, policy: &Policy, lock: &Lock, ledger: &mut Ledg
     let installed = agent::ask(machine, None).version().cloned();
     let site = survey::site(machine, &*packages, policy, installed, FirstHold::Settled)?;
     let before = site.database.as_deref().and_then(|version| packages.release_of(version));
+    if let Some(now) = already_back(&ledger.record, before.as_ref()) {
+        let now = now.clone();
+        machine.log.info(format!("the agent is back on {now} already; nothing was changed."));
+        ledger.record.memory.held_back.clone_from(&ledger.record.memory.target);
+        return Ok(Outcome::AlreadyThere(now));
+    }
     let to = version_before(&ledger.record, before.as_ref()).ok_or_else(|| {
         Error::new(
             Class::Config,
@@ -75,10 +94,20 @@ fn under_lock(machine: &Machine, policy: &Policy, lock: &Lock, ledger: &mut Ledg
     change.make(Source::Repository(&transaction), ledger)
 }
 
-/// The one that is kept beside the version in use; or else the one that the last upgrade left.
+/// The version now, if the last change was a way back to it: asked for twice, it is one step.
+fn already_back<'r>(record: &'r Record, now: Option<&'r Release>) -> Option<&'r Release> {
+    let last = record.upgrades.last()?;
+    let back = match last.code.as_str() {
+        "rolled-back" => Some(&last.to),
+        "went-back" => last.from.as_ref(),
+        _ => None,
+    };
+    now.filter(|now| back == Some(now))
+}
+
+/// The version that the last upgrade to the one in use left.
 fn version_before(record: &Record, now: Option<&Release>) -> Option<Release> {
     let last = record.upgrades.iter().rev().find(|upgrade| upgrade.code == "upgraded" && Some(&upgrade.to) == now);
-    let left = last.and_then(|upgrade| upgrade.from.clone()).filter(|from| Some(from) != now);
-    let interrupted = record.pending.as_ref().and_then(|pending| pending.from.clone()).filter(|from| Some(from) != now);
-    interrupted.or(left).or_else(|| record.kept.iter().map(|kept| &kept.release).find(|release| Some(*release) != now).cloned())
+    let interrupted = record.pending.as_ref().and_then(|pending| pending.from.as_ref());
+    interrupted.or_else(|| last?.from.as_ref()).filter(|from| Some(*from) != now).cloned()
 }

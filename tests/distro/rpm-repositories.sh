@@ -241,6 +241,6 @@ h18_a_full_disk_is_not_the_versions_fault() {
     window open
     upgrade run
     [[ $code != 0 ]] || failed "an upgrade without space was reported as done"
-    expect_said space
+    expect_said 'there is no room for '
     expect_version 16.1.7
 }

@@ -1,5 +1,7 @@
 //! A new version is bad: the way back, in the same run or in the one after, and who is blamed.
 
+use teleport_upgrade::host::signals::Orders;
+
 use super::proof::{from_question, host};
 use crate::support::host::{HOUR, Host, NOON};
 
@@ -33,7 +35,7 @@ fn h15_a_version_on_which_the_agent_dies_is_gone_back_from_and_blamed_once_the_o
         words[account..],
         [
             "[!] teleport-ent 16.2.0 is installed, but the agent ended by itself and was restarted by systemd once",
-            "    next: to go back: apt-get install --reinstall --allow-downgrades --allow-change-held-packages teleport-ent=16.1.7",
+            "    next: to go back: dpkg --force-hold -i /var/lib/teleport-upgrade/private/packages/teleport-ent_16.1.7_amd64.deb",
             "    to try again: apt-get install --reinstall --allow-downgrades --allow-change-held-packages teleport-ent=16.2.0",
             "[!] going back to teleport-ent 16.1.7.",
             "[i] gracefully restarting Teleport (if already running)",
@@ -48,7 +50,10 @@ fn h15_a_version_on_which_the_agent_dies_is_gone_back_from_and_blamed_once_the_o
     assert_eq!(host.recorded("/memory/failed"), BLAMED);
     assert_eq!(host.recorded("/upgrades/0/code"), r#""went-back""#);
     assert_eq!(host.verdicts(), ["went-back 10 x1"]);
-    assert_eq!(host.recorded("/verdicts/0/text"), r#""16.2.0 failed: back on 16.1.7""#);
+    assert_eq!(
+        host.recorded("/verdicts/0/text"),
+        r#""16.2.0 failed: back on 16.1.7 (teleport-ent 16.2.0 is installed, but the agent ended by itself and was restarted by systemd once)""#
+    );
     assert_eq!(host.known("installed"), OLD_AND_HELD);
     // For an hour nothing is attempted; then it is, and the wait doubles.
     let ran = host.run();
@@ -94,7 +99,11 @@ fn an_agent_that_is_ill_on_the_old_version_too_is_a_persons_and_nobody_is_blamed
     assert!(ran.said.contains(sentence), "{}", ran.said);
     assert_eq!(host.recorded("/memory/failed"), "null");
     assert_eq!(host.recorded("/pending/step"), r#""bring-back""#);
-    // It recovers: the next run sees it through, and only then the version is blamed.
+    // Installing it once more is no cure: the next run only looks after the old one.
+    let ran = host.run();
+    assert_eq!(ran.exit, 11, "{}", ran.said);
+    assert!(!ran.changed.iter().any(|line| line.starts_with("apt-get")), "{:?}", ran.changed);
+    // It recovers: that it was ill on both speaks for something else than the version.
     host.no_trouble("systemctl-show");
     let ran = host.run();
     assert_eq!((ran.exit, ran.changed), (10, vec!["apt-mark hold teleport-ent".to_owned()]), "{}", ran.said);
@@ -103,7 +112,73 @@ fn an_agent_that_is_ill_on_the_old_version_too_is_a_persons_and_nobody_is_blamed
         "{}",
         ran.said
     );
-    assert_eq!((host.recorded("/pending").as_str(), host.recorded("/memory/failed/attempts").as_str()), ("null", "1"));
+    assert!(
+        ran.said.contains("[!] 16.2.0 could not be brought onto this host, which is not that version's fault: back on 16.1.7.\n"),
+        "{}",
+        ran.said
+    );
+    assert_eq!((host.recorded("/pending").as_str(), host.recorded("/memory/failed").as_str()), ("null", "null"));
+    assert_eq!(host.recorded("/memory/hindered/attempts"), "1");
+    assert_eq!(host.run().did(), (0, Vec::new()), "not at every run");
+    assert_eq!(host.verdicts().last().unwrap(), "hindered 0 x1");
+}
+
+/// What a version did that is not settled yet is no excuse for the next one, nor is that version the way back.
+#[test]
+fn h05_a_newer_target_that_fails_too_is_gone_back_from_to_the_last_version_that_ran_well() {
+    let host = host();
+    // Ill on 16.2.0, and the way back is barred for now.
+    from_question(&host, 8, "$(grep -q 16.1.7 \"$state/installed\" || echo NRestarts=$n)");
+    host.trouble("apt-get-install-file", "exit 100");
+    host.trouble("dpkg-install", "exit 1");
+    assert_eq!(host.run().exit, 11);
+    host.no_trouble("apt-get-install-file");
+    host.no_trouble("dpkg-install");
+    // The next attempt at the way back is due in an hour; a newer version may be the cure, and is none.
+    host.trouble("apt-get-install-file", "[ -e \"$state/again\" ] || { : >\"$state/again\"; exit 100; }");
+    host.trouble("dpkg-install", "exit 1");
+    host.offers("16.2.1");
+    let ran = host.run();
+    assert_eq!(ran.exit, 10, "{}", ran.said);
+    assert!(ran.changed.contains(&"apt-get install teleport-ent=16.2.1".to_owned()), "{:?}", ran.changed);
+    assert_eq!(host.known("installed"), OLD_AND_HELD);
+    assert_eq!(host.recorded("/memory/failed/release"), r#""16.2.1""#);
+}
+
+#[test]
+fn h26_an_agent_that_ends_with_its_host_has_not_failed() {
+    let host = host();
+    let (unit, system) = (host.root("../state/unit"), host.root("../state/system"));
+    host.later(20, move || {
+        std::fs::write(unit, "LoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\nResult=success\n").unwrap();
+        std::fs::write(system, "stopping\n").unwrap();
+    });
+    let ran = host.run();
+    assert!(!ran.said.contains("going back"), "{}", ran.said);
+    assert_eq!(host.recorded("/pending/step"), r#""prove""#);
+    assert_eq!(host.known("installed"), "hold ok installed 16.2.0\n");
+}
+
+#[test]
+fn h16_an_agent_in_a_crash_loop_before_is_no_better_than_one_after() {
+    let host = host();
+    // 42 s after boot it was started (its start time is 4242); now it is 20 s later.
+    host.write("proc/uptime", "62.17 100.00\n");
+    from_question(&host, 1, "NRestarts=$n");
+    let ran = host.run();
+    assert_eq!(ran.exit, 0, "{}", ran.said);
+    assert!(ran.said.contains("but before the upgrade it was no better: the agent was restarted by systemd 2 times, last 20 s ago. Keeping the version.\n"), "{}", ran.said);
+}
+
+#[test]
+fn h34_an_agent_without_systemd_that_died_is_a_persons_and_never_called_saved() {
+    let host = host();
+    std::fs::remove_dir(host.root("run/systemd/system")).unwrap();
+    host.trouble("apt-get-install", "rm -r \"$root/proc/100\" \"$root/run/teleport.pid\"");
+    let ran = host.run();
+    assert_eq!(ran.exit, 11, "{}", ran.said);
+    assert!(ran.said.contains("the agent ran before and does so no more; there is no systemd here to start it"), "{}", ran.said);
+    assert_eq!(host.recorded("/memory/failed"), "null");
 }
 
 #[test]
@@ -201,6 +276,30 @@ fn a_person_goes_back_without_network_and_what_was_wanted_is_not_followed_until_
 }
 
 #[test]
+fn asked_for_twice_going_back_is_one_step() {
+    let host = host();
+    assert_eq!(host.run().exit, 0);
+    assert_eq!(host.rollback().exit, 0);
+    let ran = host.rollback();
+    assert_eq!(ran.did(), (0, Vec::new()));
+    assert_eq!(ran.said, "[i] the agent is back on 16.1.7 already; nothing was changed.\n");
+}
+
+#[test]
+fn a_version_that_is_not_settled_yet_is_gone_back_from_at_once_and_held() {
+    let mut host = host();
+    let orders = host.orders.clone();
+    host.later(20, move || orders.give());
+    assert_eq!(host.run().exit, 0);
+    assert_eq!(host.recorded("/pending/step"), r#""prove""#);
+    host.orders = Orders::default();
+    let ran = host.rollback();
+    assert_eq!(ran.exit, 0, "{}", ran.said);
+    assert_eq!((host.known("installed").as_str(), host.recorded("/pending").as_str()), (OLD_AND_HELD, "null"));
+    assert_eq!((host.recorded("/memory/held_back").as_str(), host.recorded("/memory/failed").as_str()), (r#""16.2.0""#, "null"));
+}
+
+#[test]
 fn a_rollback_on_which_the_agent_dies_returns_to_the_version_that_ran() {
     let host = host();
     assert_eq!(host.run().exit, 0);
@@ -267,6 +366,8 @@ fn a_version_that_waits_for_its_window_is_fetched_once_and_taken_from_there() {
     let host = host();
     host.configure("prefetch", "yes");
     host.window(NOON + HOUR, NOON + 2 * HOUR);
+    // apt writes there under the file's own name.
+    host.write("var/lib/teleport-upgrade/fetched/partial/teleport-ent_16.2.0_amd64.deb", "half of it");
     let ran = host.run();
     assert_eq!(
         ran.did(),

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Class, Error};
 use crate::host::command::{Answer, Argv, ask, query};
 use crate::host::machine::Machine;
 use crate::host::packages::apt_reply;
@@ -188,6 +188,10 @@ impl Packages for Apt<'_> {
         format!("apt-get install --reinstall --allow-downgrades --allow-change-held-packages {package}={release}")
     }
 
+    fn file_by_hand(&self, file: &Path) -> String {
+        format!("dpkg --force-hold -i {}", file.display())
+    }
+
     fn repository(&self) -> String {
         match &self.source {
             Source::File(file) => file.display().to_string(),
@@ -332,7 +336,11 @@ impl Packages for Apt<'_> {
                 "{file} was changed on this host and in the package: it is kept, the package's is {file}.dpkg-dist."
             ));
         }
-        self.succeeded(&what, ended)
+        let strangers = apt_reply::is_strangers_trouble(&ended.output, transaction.package.as_str());
+        self.succeeded(&what, ended).map_err(|error| {
+            // apt finishes what others have left, in the same call: their scripts say nothing of our package.
+            if strangers && error.class == Class::Package { Error { class: Class::Repository, ..error } } else { error }
+        })
     }
 
     fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {

@@ -42,7 +42,7 @@ impl Apt<'_> {
         let tried = self.succeeded(&format!("apt-get install {file} failed"), self.work(&argv, transcript)?);
         let there = state(self, package)
             .is_ok_and(|state| state.version.as_deref() == Some(version) && state.completeness == Completeness::Complete);
-        if there {
+        if there && tried.is_ok() {
             return Ok(());
         }
         if let Err(error) = tried {

@@ -195,6 +195,16 @@ pub(super) fn trouble(text: &str) -> Option<Trouble> {
     TEXTS.iter().find(|(words, _)| text.contains(words)).map(|(_, trouble)| *trouble)
 }
 
+/// Whether every package that dpkg complains of (`error processing package NAME (--configure)`, `error processing archive FILE`) is somebody
+/// else's.
+pub(super) fn is_strangers_trouble(text: &str, package: &str) -> bool {
+    let mut complaints = text.lines().filter_map(|line| line.split_once("error processing ")).peekable();
+    let ours = |rest: &str| {
+        rest.match_indices(package).any(|(at, _)| !rest.get(at + package.len()..).is_some_and(|after| after.starts_with('-')))
+    };
+    complaints.peek().is_some() && !complaints.any(|(_, rest)| ours(rest))
+}
+
 /// The pid in `It is held by process 1234 (apt-get)` or `... with pid 1234`.
 pub(super) fn holder(text: &str) -> Option<u32> {
     ["held by process ", "with pid ", "another process with PID "].iter().find_map(|words| {
@@ -282,6 +292,20 @@ mod tests {
         {
             assert_eq!(release(foreign), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn trouble_with_a_strangers_package_is_told_from_trouble_with_ours() {
+        let strangers = |text| is_strangers_trouble(text, "teleport-ent");
+        assert!(!strangers(captured!("apt-get-postinst-fails")));
+        assert!(strangers(
+            "dpkg: error processing package foo (--configure):\n installed foo package post-installation script subprocess returned error exit status 1\n"
+        ));
+        assert!(strangers("dpkg: error processing package teleport-ent-updater (--configure):\n"));
+        assert!(!strangers(
+            "dpkg: error processing package foo (--configure):\ndpkg: error processing archive /a/teleport-ent_16.2.0_amd64.deb (--unpack):\n"
+        ));
+        assert!(!strangers("E: something else\n"));
     }
 
     #[test]

@@ -202,6 +202,10 @@ impl Packages for Dnf<'_> {
         format!("{} install {past} {package}-{}", self.name, self.spelling(release))
     }
 
+    fn file_by_hand(&self, file: &Path) -> String {
+        rpm::file_by_hand(file)
+    }
+
     fn repository(&self) -> String {
         match &self.source {
             Source::Repository { id, file } => format!("the repository {id} ({})", file.display()),

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::host::command::Argv;
 use crate::host::packages::dnf::{Dnf, Generation};
 use crate::host::packages::rpm::{self, Source, text};
+use crate::host::packages::trouble::{Trouble, explained};
 use crate::host::packages::{Reach, exclude, files, rpm_reply};
 use crate::host::transcript::Transcript;
 use crate::rules::policy::Package;
@@ -17,7 +18,12 @@ impl Dnf<'_> {
         let installed = rpm::version(self.machine, package)?;
         let argv = self.installing(&["-y", "--downloadonly"], Reach::Own, package, version, installed.as_deref());
         let ended = self.work(&argv, transcript)?;
-        let result = rpm::ended(self.machine, &format!("{} cannot download {package}-{version}", self.name), &ended);
+        let what = format!("{} cannot download {package}-{version}", self.name);
+        let mut result = rpm::ended(self.machine, &what, &ended);
+        let file = rpm_reply::release_of(version).and_then(|release| self.downloaded(package, &release));
+        if result.is_ok() && self.checks_packages() && !file.is_some_and(|file| rpm::is_signed(self.machine, &file)) {
+            result = Err(explained(&what, Some(Trouble::Key), &ended.ending, ended.last_lines()));
+        }
         if result.is_err() {
             // What its signature does not fit lies there, too.
             self.clear(package, None);
@@ -42,7 +48,9 @@ impl Dnf<'_> {
             Generation::Four => "/var/cache/dnf",
             Generation::Five => "/var/cache/libdnf5",
         };
-        let entries = std::fs::read_dir(self.machine.path(top)).into_iter().flatten().flatten();
+        let settings = text(&self.machine.path("/etc/dnf/dnf.conf")).unwrap_or_default();
+        let elsewhere = exclude::words_of(&settings, "main", &["cachedir", "system_cachedir"]).pop();
+        let entries = std::fs::read_dir(self.machine.path(elsewhere.unwrap_or(top))).into_iter().flatten().flatten();
         let ours = |name: &str| self.id().is_none_or(|id| name.strip_prefix(id).is_some_and(|rest| rest.starts_with('-')));
         entries.filter(|entry| ours(&entry.file_name().to_string_lossy())).map(|entry| entry.path().join("packages")).collect()
     }

@@ -48,7 +48,11 @@ fn files(directories: &[PathBuf]) -> Vec<PathBuf> {
     for _ in 0..=DEEP {
         let entries = level.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten().flatten();
         let (below, here): (Vec<_>, Vec<_>) =
-            entries.filter_map(|entry| Some((entry.file_type().ok()?, entry.path()))).partition(|(kind, _)| kind.is_dir());
+            // What lies in `partial` is not there yet, whatever its name (apt).
+            entries
+                .filter(|entry| entry.file_name() != "partial")
+                .filter_map(|entry| Some((entry.file_type().ok()?, entry.path())))
+                .partition(|(kind, _)| kind.is_dir());
         found.extend(here.into_iter().filter(|(kind, _)| kind.is_file()).map(|(_, path)| path));
         level = below.into_iter().map(|(_, path)| path).collect();
     }

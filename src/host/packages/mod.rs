@@ -182,6 +182,9 @@ pub trait Packages {
     /// The command for a person who has to do it by hand.
     fn by_hand(&self, package: &Package, release: &Release) -> String;
 
+    /// The same for a file of the package, with nothing but what every host of its family has.
+    fn file_by_hand(&self, file: &Path) -> String;
+
     /// Where packages come from, in words.
     fn repository(&self) -> String;
 

@@ -126,6 +126,10 @@ pub(super) fn put(
         return tried;
     }
     if let Err(error) = tried {
+        if rpm_reply::trouble(&error.tool_said.join("\n")) == Some(Trouble::Key) {
+            // rpm alone would not ask for a signature.
+            return Err(error);
+        }
         machine.log.warning(format!("{error}\n    trying it with rpm alone."));
     }
     let argv = Argv::new("rpm", ["-U", "--oldpackage", "--replacepkgs", &file.display().to_string()]);
@@ -134,6 +138,17 @@ pub(super) fn put(
         Ok(locked(machine, ended.success, &ended.output, || at_work(machine)).map_or(Tried::Ran(ended), Tried::Locked))
     })?;
     self::ended(machine, &format!("`{argv}` failed"), &ended)
+}
+
+/// The command for a person who has to put a file in place.
+pub(super) fn file_by_hand(file: &Path) -> String {
+    format!("rpm -U --oldpackage --replacepkgs {}", file.display())
+}
+
+/// Whether a file is signed by a key that this host trusts: rpm's own word, since not every dnf looks before it only downloads.
+pub(super) fn is_signed(machine: &Machine, file: &Path) -> bool {
+    let answer = query(machine, &Argv::new("rpm", ["-K", &file.display().to_string()]), QUESTION);
+    answer.is_ok_and(|answer| answer.success && (answer.stdout.contains("signatures OK") || answer.stdout.contains(" pgp ")))
 }
 
 /// Asks a program that may find somebody's lock; `at_work` names whom it does not name itself.

@@ -151,6 +151,10 @@ impl Packages for Zypper<'_> {
         format!("zypper removelock {package}; zypper install --oldpackage {package}={}", self.spelling(release))
     }
 
+    fn file_by_hand(&self, file: &Path) -> String {
+        rpm::file_by_hand(file)
+    }
+
     fn repository(&self) -> String {
         match &self.source {
             Source::Repository { id, file } => format!("the repository {id} ({})", file.display()),

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::host::command::Argv;
-use crate::host::packages::rpm::{self, Source, text};
+use crate::host::packages::rpm;
 use crate::host::packages::trouble::{Trouble, explained};
 use crate::host::packages::zypper::{OUR_SETTINGS, Zypper};
-use crate::host::packages::{Reach, exclude, files, rpm_reply};
+use crate::host::packages::{Reach, files, rpm_reply};
 use crate::host::transcript::Transcript;
 use crate::rules::policy::Package;
 use crate::rules::release::Release;
@@ -69,10 +69,8 @@ impl Zypper<'_> {
         let _ = std::fs::create_dir(&none);
         let mut argv = Argv::new("zypper", ["--reposd-dir", &none.display().to_string(), "-n", "--no-refresh"])
             .with_variable("ZYPP_CONF", self.machine.path(OUR_SETTINGS).display().to_string())
-            .and(&["install", "--oldpackage", "--no-recommends"]);
-        if !self.checks_packages() {
-            argv = argv.and(&["--allow-unsigned-rpm"]);
-        }
+            // Not every package is signed in a repository whose index is: zypper verified this one by that, and it is the same by its SHA-256.
+            .and(&["install", "--oldpackage", "--no-recommends", "--allow-unsigned-rpm"]);
         if rpm::version(self.machine, package).is_ok_and(|installed| rpm_reply::is_installed(version, installed.as_deref())) {
             argv = argv.and(&["--force"]);
         }
@@ -80,14 +78,5 @@ impl Zypper<'_> {
         rpm::put(self.machine, &self.patience, package, version, file, transcript, || {
             rpm::ended(self.machine, &format!("zypper install {} failed", file.display()), &self.work(&argv, transcript)?)
         })
-    }
-
-    /// Unless the administrator runs the repository without signatures.
-    fn checks_packages(&self) -> bool {
-        match &self.source {
-            Source::Repository { id, file } => text(file)
-                .is_none_or(|text| !exclude::is_off(&text, id, "gpgcheck") && !exclude::is_off(&text, id, "pkg_gpgcheck")),
-            Source::Every => true,
-        }
     }
 }
