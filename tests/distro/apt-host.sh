@@ -86,11 +86,6 @@ expect_not_held() { ! apt-mark showhold | grep -qx "${1:-teleport-ent}" || faile
 # drop_from_repository CHANNEL VERSION: the good repository no longer has that one.
 drop_from_repository() {
     rm "$POOL/$1/teleport-ent_$2"_*.deb
-    (
-        # shellcheck source=tests/distro/publish.sh
-        source "${BASH_SOURCE[0]%/*}/publish.sh"
-        index "$1"
-        release debian
-        sign debian teleport
-    )
+    # shellcheck disable=SC2016 # for the shell that it is told to
+    bash -euc 'source "$1"; index "$2"; release debian; sign debian teleport' - "${BASH_SOURCE[0]%/*}/publish.sh" "$1"
 }

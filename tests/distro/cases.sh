@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cases.sh RESULTS [PATTERN]: runs the cases whose name contains PATTERN, three at a time since many only wait, each in a sandbox of its own.
+# cases.sh RESULTS [PATTERN]: runs the cases whose name contains PATTERN, four at a time since many only wait, each in a sandbox of its own.
 # Leaves a log per case in target/lab/logs and one line per case in the file RESULTS: SUITE CASE held|FAILED.
 set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
@@ -26,7 +26,8 @@ files_of() {
     case $1 in
         apt) echo everyday apt ;;
         dnf|zypper) echo "everyday rpm rpm-repositories $1" ;;
-        systemd|dnf_systemd|zypper_systemd) echo systemd going_back ;;
+        systemd) echo systemd going_back going_back_slow ;;
+        dnf_systemd|zypper_systemd) echo systemd going_back; [[ ${FULL:-} != 1 ]] || echo going_back_slow ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd rpm_package_systemd ;;
         package_systemd) echo updater_systemd package_systemd ;;
         package_bare) echo bare bare_words ;;
@@ -61,7 +62,7 @@ for suite in "${suites[@]}"; do
         while read -r name; do
             [[ "$suite $name" == *"$pattern"* ]] || continue
             make_layers "$(host_of "$suite")"
-            ((++jobs <= 3)) || wait -n
+            ((++jobs <= 4)) || wait -n
             run_case "$suite" "$file" "$name" &
         done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$file.sh" | cut -d'(' -f1 | grep -v '^after_')
     done

@@ -2,19 +2,8 @@
 # Booted hosts on which a new version is bad, or which die in the middle: the way back, with real package managers and a real systemd.
 # Each function is a case; `after_CASE` is what comes of it once the host is booted again.
 
-recorded() { grep -qF -- "$1" "$STATE/record.json" || failed "expected the record to say $1, it says $(cat "$STATE/record.json")"; }
-# The agent is on the version before, well and held, and that is what was recorded.
-expect_back() {
-    expect_exit 10
-    expect_said '[!] 16.2.0 failed on this host: back on 16.1.7.'
-    expect_version 16.1.7
-    expect_held teleport-ent
-    expect_agent_in_charge
-    recorded '"pending":null'
-    recorded '"code":"went-back"'
-}
-expect_blamed() { recorded '"failed":{"release":"16.2.0","attempts":1,'; }
-expect_not_blamed() { recorded '"failed":null'; }
+# shellcheck source=tests/distro/going-back-host.sh
+source "${BASH_SOURCE[0]%/*}/going-back-host.sh"
 
 h15_a_version_that_crashes_at_once_is_gone_back_from_and_not_tried_again_for_an_hour() {
     running_agent lab/crash
@@ -42,15 +31,6 @@ h15_a_version_that_dies_while_it_is_watched_is_gone_back_from() {
     expect_blamed
 }
 
-h15_a_version_that_dies_after_forty_seconds_is_gone_back_from() {
-    running_agent lab/crash_later
-    echo 40 >/etc/teleport-standin.crash
-    configure verify-seconds 50
-    UPGRADE_LIMIT=240 upgrade run
-    expect_said '16.2.0 is installed, but the agent ended by itself'
-    expect_back
-}
-
 # A unit without a PID file is restarted, so that the new agent is its main process.
 h15_a_version_that_systemd_restarts_again_and_again_is_gone_back_from() {
     running_agent lab/crash_later
@@ -63,14 +43,6 @@ h15_a_version_that_systemd_restarts_again_and_again_is_gone_back_from() {
     expect_said '16.2.0 is installed, but the agent ended by itself and was restarted by systemd once'
     expect_version 16.1.7
     expect_active active
-}
-
-h15_a_version_that_hangs_when_it_starts_is_gone_back_from() {
-    running_agent lab/hang
-    UPGRADE_LIMIT=280 upgrade run
-    expect_said '16.2.0 is installed, but the agent runs, but has not come to write its PID file'
-    expect_back
-    expect_blamed
 }
 
 h15_a_version_that_never_gets_ready_is_gone_back_from() {
@@ -157,7 +129,7 @@ h22_a_stopped_agent_is_proven_by_its_program_and_not_started_on_the_way_back_eit
 }
 
 h19_a_changed_configuration_file_survives_the_way_there_and_back() {
-    running_agent lab/crash
+    running_agent lab/truncated
     echo 'changed by the administrator' >>/etc/teleport-standin.conf
     upgrade run
     expect_back
@@ -167,7 +139,7 @@ h19_a_changed_configuration_file_survives_the_way_there_and_back() {
 # --- the way back itself ------------------------------------------------------------------------------
 
 h17_a_version_that_the_repository_has_dropped_is_gone_back_to_from_what_was_kept() {
-    running_agent lab/crash
+    running_agent lab/truncated
     configure prefetch yes
     window closed
     upgrade run
@@ -175,7 +147,7 @@ h17_a_version_that_the_repository_has_dropped_is_gone_back_to_from_what_was_kept
     expect_said 'teleport-ent 16.2.0 is fetched for its window.'
     expect_version 16.1.7
     expect_kept 1
-    drop_from_repository lab/crash 16.1.7
+    drop_from_repository lab/truncated 16.1.7
     window open
     upgrade run
     expect_back
@@ -225,8 +197,45 @@ expect_kept() {
     [[ $kept == "$1" && $(grep -o '"sha256"' "$STATE/record.json" | wc -l) == "$1" ]] || failed "expected $1 kept packages, there are $kept"
 }
 
+h05_two_who_go_back_at_once_go_back_one_step_and_lose_nothing_that_was_kept() {
+    local first
+    running_agent
+    configure verify-seconds 5
+    upgrade run
+    expect_exit 0
+    "$UPGRADE" rollback >/run/lab/first 2>&1 &
+    first=$!
+    wait_for 'the first to begin' step_is install
+    upgrade rollback
+    expect_exit 75
+    expect_said 'another run of this program is at work'
+    wait "$first" || failed "the first ended with exit $?: $(cat /run/lab/first)"
+    expect_version 16.1.7
+    expect_agent_in_charge
+    expect_kept 2
+    upgrade rollback
+    expect_exit 0
+    expect_said 'the agent is back on 16.1.7 already; nothing was changed.'
+}
+
+h14_a_server_that_is_gone_after_the_upgrade_changes_nothing_of_it() {
+    running_agent
+    configure verify-seconds 5
+    (until step_is prove; do sleep 0.05; done; stop_serving) &
+    upgrade run
+    expect_exit 0
+    expect_said '[i] upgraded from 16.1.7 to 16.2.0.'
+    upgrade run
+    expect_exit 75
+    expect_version 16.2.0
+    expect_agent_in_charge
+    recorded '"pending":null'
+    recorded '"code":"upgraded"'
+    expect_not_blamed
+}
+
 v19_a_kept_package_that_somebody_changed_is_not_installed() {
-    running_agent lab/crash
+    running_agent lab/truncated
     configure prefetch yes
     window closed
     upgrade run

@@ -101,10 +101,6 @@ move_away() {
 # drop_from_repository CHANNEL VERSION: the good repository no longer has that one.
 drop_from_repository() {
     rm -r "$POOL/$1/teleport-ent-$2"-*.rpm "${POOL:?}/$1/repodata"
-    ( # with variables of its own
-        # shellcheck source=tests/distro/rpm-publish.sh
-        source "${BASH_SOURCE[0]%/*}/rpm-publish.sh"
-        index "$1"
-        sign good teleport
-    )
+    # shellcheck disable=SC2016 # for the shell that it is told to
+    bash -euc 'source "$1"; index "$2"; sign good teleport' - "${BASH_SOURCE[0]%/*}/rpm-publish.sh" "$1"
 }
