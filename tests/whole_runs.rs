@@ -13,6 +13,7 @@ mod dry_runs;
 mod enrolment;
 mod failing_steps;
 mod going_back;
+mod half_installed;
 mod holds;
 mod installs;
 mod leftovers;

@@ -4,7 +4,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Read;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub struct Kept {
     sha256: String,
     /// How large it is, in bytes.
     pub bytes: u64,
+    /// Inode, size and times: while these are the same nobody has touched it, and it need not be read to know that.
+    #[serde(default)]
+    identity: String,
 }
 
 /// Moves a file that the package manager has fetched and verified to where it is kept.
@@ -49,7 +52,16 @@ pub fn keep(machine: &Machine, package: &Package, release: &Release, version: &s
         let _ = std::fs::remove_file(&path);
         unusable(&path, &error)
     })?;
-    Ok(Kept { package: package.clone(), release: release.clone(), version: version.to_owned(), file: name, sha256, bytes })
+    let identity = identity(&path);
+    Ok(Kept {
+        package: package.clone(),
+        release: release.clone(),
+        version: version.to_owned(),
+        file: name,
+        sha256,
+        bytes,
+        identity,
+    })
 }
 
 /// By its name where it can; across file systems it is copied.
@@ -72,6 +84,13 @@ fn open(path: &Path) -> std::io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("is no regular file")) }
 }
 
+fn identity(path: &Path) -> String {
+    let known = path.symlink_metadata().ok();
+    known.map_or_else(String::new, |m| {
+        format!("{} {} {}.{} {}.{}", m.ino(), m.size(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec())
+    })
+}
+
 /// Its SHA-256, in hexadecimal, and its size.
 fn digest(path: &Path) -> std::io::Result<(String, u64)> {
     let mut file = open(path)?;
@@ -91,12 +110,27 @@ fn digest(path: &Path) -> std::io::Result<(String, u64)> {
 }
 
 impl Kept {
+    /// Whether it is still there, as far as that shows without reading it. Before it is used it is read: see [`Kept::checked`].
+    ///
+    /// # Errors
+    /// As [`Kept::checked`].
+    pub fn is_there(&self, machine: &Machine) -> Result<(), Error> {
+        let untouched = !self.identity.is_empty() && identity(&self.path(machine)) == self.identity;
+        if untouched { Ok(()) } else { self.checked(machine).map(drop) }
+    }
+
+    /// Where the file lies.
+    #[must_use]
+    pub fn path(&self, machine: &Machine) -> PathBuf {
+        machine.path(DIRECTORY).join(&self.file)
+    }
+
     /// Where the file lies, if it is still the one that was kept.
     ///
     /// # Errors
     /// [`Class::Disk`], when it is gone or another; it is not to be used then.
     pub fn checked(&self, machine: &Machine) -> Result<PathBuf, Error> {
-        let path = machine.path(DIRECTORY).join(&self.file);
+        let path = self.path(machine);
         match digest(&path) {
             Ok((sum, _)) if sum == self.sha256 => Ok(path),
             Ok(_) => Err(unusable(&path, &"it is not the file that was kept (its SHA-256 differs)")),

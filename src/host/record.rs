@@ -52,6 +52,9 @@ pub struct Record {
     /// The packages that are kept for the way back.
     #[serde(default)]
     pub kept: Vec<Kept>,
+    /// The package database when it was last seen whole: see [`crate::host::packages::database`].
+    #[serde(default)]
+    pub database: String,
     /// Unknown configuration files that were warned about.
     #[serde(default)]
     pub warned: Vec<String>,
@@ -188,6 +191,7 @@ impl Default for Record {
             upgrades: Vec::new(),
             first_hold: FirstHold::Open,
             kept: Vec::new(),
+            database: String::new(),
             warned: Vec::new(),
         }
     }

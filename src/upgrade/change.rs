@@ -232,7 +232,10 @@ impl<'a> Change<'a> {
     pub(super) fn by_hand(&self, ledger: &Ledger) -> String {
         let Self { machine, packages, plan, .. } = *self;
         let again = packages.by_hand(&plan.package, &plan.to);
-        let kept = self.kept_before(ledger).and_then(|kept| kept.checked(machine).ok()).map(|file| packages.file_by_hand(&file));
+        let kept = self
+            .kept_before(ledger)
+            .filter(|kept| kept.is_there(machine).is_ok())
+            .map(|kept| packages.file_by_hand(&kept.path(machine)));
         match kept.or_else(|| Some(packages.by_hand(&plan.package, plan.from.as_ref()?))) {
             Some(back) => format!("to go back: {back}\n    to try again: {again}"),
             None => again,

@@ -34,8 +34,8 @@ impl Change<'_> {
         // Never more than two: this one, and what comes.
         ledger.record.kept.retain(|kept| kept.package == plan.package && (kept.release == before || kept.release == plan.to));
         self.tidy(ledger);
-        let whole = self.kept_before(ledger).map(|kept| kept.checked(machine));
-        if let Some(Ok(_)) = whole {
+        let whole = self.kept_before(ledger).map(|kept| kept.is_there(machine));
+        if let Some(Ok(())) = whole {
             return;
         }
         if let Some(Err(error)) = whole {

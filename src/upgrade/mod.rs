@@ -9,6 +9,7 @@ mod confirm;
 mod consider;
 mod dry_run;
 mod go_back;
+mod half_installed;
 pub mod install;
 mod keep;
 mod leftover;
@@ -89,6 +90,7 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
 
     let mut considered = consider::consider(machine, directory, policy, &mut ledger.record, mandate)?;
     survey::ask_database(machine, policy, &mut considered)?;
+    half_installed::settle(machine, policy, &mut considered, lock, ledger)?;
     considered.say(machine, policy);
     ledger.record.agent.clone_from(&considered.agent);
     ledger.record.memory = remember(&considered.facts, &considered.decision, considered.now);

@@ -89,3 +89,16 @@ drop_from_repository() {
     # shellcheck disable=SC2016 # for the shell that it is told to
     bash -euc 'source "$1"; index "$2"; release debian; sign debian teleport' - "${BASH_SOURCE[0]%/*}/publish.sh" "$1"
 }
+
+# Somebody's upgrade to 16.2.0 dies with all its processes while the package's script runs; what is installed is left half-configured.
+leave_half_installed() {
+    channel lab/slow
+    refresh
+    echo 100 >/run/lab/slow
+    apt_here install teleport-ent=16.2.0 >/run/lab/holder.out 2>&1 </dev/null &
+    wait_for 'the package script to be at work' test -e /run/lab/at-work
+    pkill -9 -x 'dpkg|apt-get'
+    pkill -9 -f 'teleport-ent.postinst'
+    echo 0 >/run/lab/slow
+    wait
+}

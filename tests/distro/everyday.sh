@@ -151,3 +151,20 @@ h08_lock_no_leaves_no_hold_behind() {
     expect_version 16.2.0
     expect_not_held
 }
+
+h01_what_somebody_left_half_installed_is_finished_although_the_program_is_the_wanted_one() {
+    offer 16.1.7
+    window closed
+    upgrade run
+    leave_half_installed
+    [[ $(/usr/local/bin/teleport version --raw) == 16.2.0 ]] || failed 'the program is not the new one'
+    offer 16.2.0
+    upgrade run
+    expect_exit 0
+    expect_said 'though its program is the wanted one: finishing that.'
+    expect_said 'teleport-ent is complete.'
+    expect_version 16.2.0
+    upgrade --verbose run
+    expect_exit 0
+    expect_unsaid 'running'
+}

@@ -9,6 +9,7 @@ expect_back() {
     expect_version 16.1.7
     expect_held teleport-ent
     expect_agent_in_charge
+    (($(starts_of 16.1.7) > 1)) || failed 'the journal does not show that the agent was started again'
     recorded '"pending":null'
     recorded '"code":"went-back"'
 }

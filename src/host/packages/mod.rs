@@ -29,6 +29,7 @@ mod zypper_reply;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Error};
+use crate::host::machine::Machine;
 pub use crate::host::packages::choice::choose;
 use crate::host::transcript::Transcript;
 use crate::rules::moment::Moment;
@@ -289,6 +290,26 @@ pub trait Packages {
 
     /// Who holds the manager's own locks now, in words.
     fn at_work(&self) -> Option<String>;
+}
+
+/// Where package databases lie, and dpkg's journal of what it has not written there yet.
+const DATABASES: [&str; 7] = [
+    "/var/lib/dpkg/status",
+    "/var/lib/dpkg/updates",
+    "/var/lib/rpm/rpmdb.sqlite",
+    "/var/lib/rpm/Packages.db",
+    "/var/lib/rpm/Packages",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/Packages.db",
+];
+
+/// Sizes and times of the package databases of this host: while these are the same, nothing was installed, configured or removed.
+#[must_use]
+pub fn database(machine: &Machine) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let known = DATABASES.iter().filter_map(|path| Some((path, machine.path(path).metadata().ok()?)));
+    let lines: Vec<String> = known.map(|(path, m)| format!("{path} {} {}.{}", m.size(), m.mtime(), m.mtime_nsec())).collect();
+    lines.join("; ")
 }
 
 /// What the package database says about one package.
