@@ -191,12 +191,6 @@ v20_two_packages_are_kept_at_most_and_a_person_goes_back_without_network() {
     expect_exit 0
     expect_version 16.2.1
 }
-expect_kept() {
-    local kept
-    kept=$(find "$STATE/private/packages" -type f | wc -l)
-    [[ $kept == "$1" && $(grep -o '"sha256"' "$STATE/record.json" | wc -l) == "$1" ]] || failed "expected $1 kept packages, there are $kept"
-}
-
 h05_two_who_go_back_at_once_go_back_one_step_and_lose_nothing_that_was_kept() {
     local first
     running_agent
@@ -291,42 +285,6 @@ h18_a_disk_that_gets_full_in_the_middle_blames_nobody_and_leaves_a_well_agent() 
 }
 
 # --- a host that dies ---------------------------------------------------------------------------------
-
-# cut_off WHEN COMMAND...: runs `teleport-upgrade run`, and ends the whole host at once when the command succeeds.
-cut_off() {
-    # How often there was a boot id tells nothing in a container: its kernel goes on.
-    : >/run/lab/boots-again
-    "$UPGRADE" run </dev/null >/run/lab/cut-off 2>&1 &
-    for _ in {1..4000}; do
-        if "$@"; then
-            cat /run/lab/cut-off
-            systemctl poweroff --force --force
-        fi
-        sleep 0.02
-    done
-    failed "it did not come to that: $(cat /run/lab/cut-off)"
-}
-step_is() { grep -q "\"step\":\"$1\"" "$STATE/record.json" 2>/dev/null; }
-# The host is up again: its agent starts, its server answers, and our next run begins.
-up_again() {
-    serve
-    systemctl start teleport
-    upgrade run
-}
-after_a_bad_version() {
-    up_again
-    expect_back
-    expect_blamed
-}
-after_a_good_version() {
-    up_again
-    expect_exit 0
-    expect_version 16.2.0
-    expect_held teleport-ent
-    expect_agent_in_charge
-    recorded '"pending":null'
-    recorded '"code":"upgraded"'
-}
 
 h26_a_host_that_dies_in_the_middle_of_the_installation_finishes_it_when_it_is_up_again() {
     running_agent lab/slow
