@@ -292,14 +292,16 @@ pub trait Packages {
     fn at_work(&self) -> Option<String>;
 }
 
-/// Where package databases lie, and dpkg's journal of what it has not written there yet.
-const DATABASES: [&str; 7] = [
+/// Where package databases lie, and the journals of what is not written there yet: dpkg's, and sqlite's.
+const DATABASES: [&str; 9] = [
     "/var/lib/dpkg/status",
     "/var/lib/dpkg/updates",
     "/var/lib/rpm/rpmdb.sqlite",
+    "/var/lib/rpm/rpmdb.sqlite-wal",
     "/var/lib/rpm/Packages.db",
     "/var/lib/rpm/Packages",
     "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "/usr/lib/sysimage/rpm/rpmdb.sqlite-wal",
     "/usr/lib/sysimage/rpm/Packages.db",
 ];
 
@@ -308,8 +310,12 @@ const DATABASES: [&str; 7] = [
 pub fn database(machine: &Machine) -> String {
     use std::os::unix::fs::MetadataExt;
     let known = DATABASES.iter().filter_map(|path| Some((path, machine.path(path).metadata().ok()?)));
-    let lines: Vec<String> = known.map(|(path, m)| format!("{path} {} {}.{}", m.size(), m.mtime(), m.mtime_nsec())).collect();
-    lines.join("; ")
+    let lines = known.filter_map(|(path, m)| match path.ends_with("-wal") {
+        // Whoever only reads makes it, and empties it again.
+        true => (m.size() > 0).then(|| format!("{path} {}", m.size())),
+        false => Some(format!("{path} {} {}.{}", m.size(), m.mtime(), m.mtime_nsec())),
+    });
+    lines.collect::<Vec<String>>().join("; ")
 }
 
 /// What the package database says about one package.
