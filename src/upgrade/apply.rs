@@ -37,7 +37,12 @@ pub(super) fn apply(
         Prepared::Ready(transaction) => transaction,
         Prepared::Forbidden(blocked) => return Ok(Outcome::Blocked(blocked)),
     };
+    // An order to end is obeyed in good order: what is being fetched is waited for, and nothing is begun after it.
+    machine.orders.hold_back();
     change.keep_the_way_back(transaction.needs, ledger);
+    if machine.orders.came() {
+        return Err(Error::new(Class::Busy, "was told to end before the upgrade was begun", "the next run tries again"));
+    }
     change.begin(Purpose::Upgrade, ledger)?;
     let made = change.make(Source::Repository(&transaction), ledger);
     if machine.orders.came() && made.is_ok() {

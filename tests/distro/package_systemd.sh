@@ -9,8 +9,10 @@ h32_removing_the_package_stops_the_timer_and_ends_the_hold_but_keeps_what_is_con
     systemctl start teleport-upgrade.service
     expect_held teleport-ent
     old=$(in_charge)
+    find "$STATE" -name '*.deb' | grep -q . || failed 'nothing was kept for the way back'
     apt remove teleport-ent-updater
     expect_exit 0
+    [[ -z $(find "$STATE" -name '*.deb') ]] || failed 'packages are kept that nobody goes back to'
     wait_for 'the hold to end' bash -c '! apt-mark showhold | grep -qx teleport-ent'
     [[ $(systemctl is-active $TIMER) == inactive ]] || failed 'the timer still runs'
     [[ ! -e $UPGRADE && ! -e $DROP_IN ]] || failed 'files were left behind'
