@@ -259,7 +259,8 @@ h07_another_package_manager_is_waited_for_and_then_nothing_is_left_behind() {
     kill -9 "$holder"
     expect_as_before "$before"
     if [[ $MANAGER == apt ]]; then hold_dpkg_lock; else hold_transaction; fi
-    (sleep 3; rm -f /run/lab/slow) &
+    : >/run/lab/out
+    (until grep -q 'another package manager is at work' /run/lab/out; do sleep 0.2; done; rm -f /run/lab/slow) &
     script 16.2.0 cloud
     expect_exit 0
     expect_said 'another package manager is at work:'
