@@ -107,7 +107,11 @@ expect_nothing_changed() {
 
 # --- running agents (booted sandboxes, but for in_charge) ---------------------------------------------
 
-in_charge() { cat /run/teleport.pid; }
+# One that was just started takes a moment to write it.
+in_charge() {
+    for _ in {1..50}; do [[ ! -s /run/teleport.pid ]] || break; sleep 0.1; done
+    cat /run/teleport.pid
+}
 start_agent() {
     systemctl daemon-reload
     systemctl start teleport
