@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::error::{Class, Error};
@@ -341,22 +341,6 @@ impl Packages for Apt<'_> {
             // apt finishes what others have left, in the same call: their scripts say nothing of our package.
             if strangers && error.class == Class::Package { Error { class: Class::Repository, ..error } } else { error }
         })
-    }
-
-    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {
-        self.download(package, version, transcript)
-    }
-
-    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf> {
-        self.downloaded(package, release)
-    }
-
-    fn forget(&self, package: &Package, but: Option<&Release>) {
-        self.clear(package, but);
-    }
-
-    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error> {
-        self.put(package, version, file, transcript)
     }
 
     fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {

@@ -5,38 +5,31 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::host::command::Argv;
 use crate::host::packages::apt::{Apt, INSTALLING};
-use crate::host::packages::{Completeness, Reach, apt_reply, files, state};
+use crate::host::packages::{Completeness, Files, Reach, apt_reply, files, state};
 use crate::host::transcript::Transcript;
 use crate::rules::policy::Package;
 use crate::rules::release::Release;
 
-impl Apt<'_> {
-    /// Downloads go to a directory of ours, whatever cleans the host's own (V33), and stay there.
-    pub(super) fn archives(&self) -> [String; 4] {
-        let directory = files::directory(self.machine);
-        let place = format!("Dir::Cache::archives={}/", directory.display());
-        ["-o".into(), place, "-o".into(), "APT::Keep-Downloaded-Packages=true".into()]
-    }
-
-    pub(super) fn download(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {
+impl Files for Apt<'_> {
+    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {
         files::make_directory(self.machine);
         let word = format!("{package}={version}");
         let argv = self.changing(Reach::Own, &[&INSTALLING, &["-d"]]).and_all(self.archives().into()).and(&["install", &word]);
         self.succeeded(&format!("apt-get cannot download {word}"), self.work(&argv, transcript)?)
     }
 
-    pub(super) fn downloaded(&self, package: &Package, release: &Release) -> Option<PathBuf> {
+    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf> {
         files::find(&[files::directory(self.machine)], release, |name| apt_reply::release_in(name, package.as_str()))
     }
 
     /// Everything there came through us: what is not this very file has done its service.
-    pub(super) fn clear(&self, package: &Package, but: Option<&Release>) {
+    fn forget(&self, package: &Package, but: Option<&Release>) {
         let keeps = |name: &str| but.is_some() && apt_reply::release_in(name, package.as_str()).as_ref() == but;
         files::clear(&[files::directory(self.machine)], |name| name.ends_with(".deb") && !keeps(name));
     }
 
     /// First as everything else is installed; where apt will not, because of something that is not ours, dpkg has to.
-    pub(super) fn put(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error> {
+    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error> {
         let file = file.display().to_string();
         let argv = self.changing(Reach::Own, &[&INSTALLING, &["install", &file]]);
         let tried = self.succeeded(&format!("apt-get install {file} failed"), self.work(&argv, transcript)?);
@@ -50,5 +43,14 @@ impl Apt<'_> {
         }
         let argv = Argv::new("dpkg", ["--force-confdef", "--force-confold", "--force-hold", "-i", &file]);
         self.succeeded(&format!("dpkg -i {file} failed"), self.work(&argv, transcript)?)
+    }
+}
+
+impl Apt<'_> {
+    /// Downloads go to a directory of ours, whatever cleans the host's own (V33), and stay there.
+    pub(super) fn archives(&self) -> [String; 4] {
+        let directory = files::directory(self.machine);
+        let place = format!("Dir::Cache::archives={}/", directory.display());
+        ["-o".into(), place, "-o".into(), "APT::Keep-Downloaded-Packages=true".into()]
     }
 }

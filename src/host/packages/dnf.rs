@@ -340,22 +340,6 @@ impl Packages for Dnf<'_> {
         rpm::ended(self.machine, &what, &self.work(&argv, transcript)?)
     }
 
-    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {
-        self.download(package, version, transcript)
-    }
-
-    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf> {
-        self.downloaded(package, release)
-    }
-
-    fn forget(&self, package: &Package, but: Option<&Release>) {
-        self.clear(package, but);
-    }
-
-    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error> {
-        self.put(package, version, file, transcript)
-    }
-
     fn finish(&self, package: &Package, transcript: &Transcript) -> Result<(), Error> {
         rpm::finish(self.machine, &self.patience, package, transcript)
     }

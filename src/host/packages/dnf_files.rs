@@ -7,56 +7,43 @@ use crate::host::command::Argv;
 use crate::host::packages::dnf::{Dnf, Generation};
 use crate::host::packages::rpm::{self, Source, text};
 use crate::host::packages::trouble::{Trouble, explained};
-use crate::host::packages::{Reach, exclude, files, rpm_reply};
+use crate::host::packages::{Files, Reach, exclude, files, rpm_reply};
 use crate::host::transcript::Transcript;
 use crate::rules::policy::Package;
 use crate::rules::release::Release;
 
-impl Dnf<'_> {
+impl Files for Dnf<'_> {
     /// Into dnf's own cache, where the installation finds it again: only there would it look.
-    pub(super) fn download(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {
+    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error> {
         let installed = rpm::version(self.machine, package)?;
         let argv = self.installing(&["-y", "--downloadonly"], Reach::Own, package, version, installed.as_deref());
         let ended = self.work(&argv, transcript)?;
         let what = format!("{} cannot download {package}-{version}", self.name);
         let mut result = rpm::ended(self.machine, &what, &ended);
-        let file = rpm_reply::release_of(version).and_then(|release| self.downloaded(package, &release));
+        let file = rpm_reply::release_of(version).and_then(|release| self.fetched(package, &release));
         if result.is_ok() && self.checks_packages() && !file.is_some_and(|file| rpm::is_signed(self.machine, &file)) {
             result = Err(explained(&what, Some(Trouble::Key), &ended.ending, ended.last_lines()));
         }
         if result.is_err() {
             // What its signature does not fit lies there, too.
-            self.clear(package, None);
+            self.forget(package, None);
         }
         result
     }
 
-    pub(super) fn downloaded(&self, package: &Package, release: &Release) -> Option<PathBuf> {
+    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf> {
         files::find(&self.caches(), release, |name| rpm_reply::release_in(name, package.as_str()))
     }
 
     /// dnf would delete the files of our package itself, were it not told to keep them.
-    pub(super) fn clear(&self, package: &Package, but: Option<&Release>) {
+    fn forget(&self, package: &Package, but: Option<&Release>) {
         files::clear(&self.caches(), |name| {
             rpm_reply::release_in(name, package.as_str()).is_some_and(|release| Some(&release) != but)
         });
     }
 
-    /// Where dnf keeps what it has downloaded: a directory a repository, its id first in the name (dnf.conf(5), `cachedir`).
-    fn caches(&self) -> Vec<PathBuf> {
-        let top = match self.generation {
-            Generation::Four => "/var/cache/dnf",
-            Generation::Five => "/var/cache/libdnf5",
-        };
-        let settings = text(&self.machine.path("/etc/dnf/dnf.conf")).unwrap_or_default();
-        let elsewhere = exclude::words_of(&settings, "main", &["cachedir", "system_cachedir"]).pop();
-        let entries = std::fs::read_dir(self.machine.path(elsewhere.unwrap_or(top))).into_iter().flatten().flatten();
-        let ours = |name: &str| self.id().is_none_or(|id| name.strip_prefix(id).is_some_and(|rest| rest.starts_with('-')));
-        entries.filter(|entry| ours(&entry.file_name().to_string_lossy())).map(|entry| entry.path().join("packages")).collect()
-    }
-
     /// Without any repository: what was installed before has all that it depends on.
-    pub(super) fn put(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error> {
+    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error> {
         let verb = if self.holds_exactly(package, version) { "reinstall" } else { "install" };
         let none = match self.generation {
             Generation::Four => "--disablerepo=*",
@@ -71,6 +58,21 @@ impl Dnf<'_> {
             let what = format!("{} {verb} {} failed", self.name, file.display());
             rpm::ended(self.machine, &what, &self.work(&argv, transcript)?)
         })
+    }
+}
+
+impl Dnf<'_> {
+    /// Where dnf keeps what it has downloaded: a directory a repository, its id first in the name (dnf.conf(5), `cachedir`).
+    fn caches(&self) -> Vec<PathBuf> {
+        let top = match self.generation {
+            Generation::Four => "/var/cache/dnf",
+            Generation::Five => "/var/cache/libdnf5",
+        };
+        let settings = text(&self.machine.path("/etc/dnf/dnf.conf")).unwrap_or_default();
+        let elsewhere = exclude::words_of(&settings, "main", &["cachedir", "system_cachedir"]).pop();
+        let entries = std::fs::read_dir(self.machine.path(elsewhere.unwrap_or(top))).into_iter().flatten().flatten();
+        let ours = |name: &str| self.id().is_none_or(|id| name.strip_prefix(id).is_some_and(|rest| rest.starts_with('-')));
+        entries.filter(|entry| ours(&entry.file_name().to_string_lossy())).map(|entry| entry.path().join("packages")).collect()
     }
 
     fn holds_exactly(&self, package: &Package, version: &str) -> bool {

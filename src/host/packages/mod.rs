@@ -166,8 +166,30 @@ pub enum Act {
 /// An answer that is being worked out.
 pub type Later<'a, T> = Box<dyn FnOnce() -> Result<T, Error> + 'a>;
 
+/// What a way to move packages does with single files of the agent's package, for the way back and before a window opens.
+pub trait Files {
+    /// Downloads and verifies the package's file of that version, spelled as the manager spells it, whether that is installed now or not;
+    /// installs nothing.
+    ///
+    /// # Errors
+    /// What the repository or the network answered.
+    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error>;
+
+    /// The package's file of that release, if it was fetched or installed from and still lies where the manager downloads to.
+    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf>;
+
+    /// Removes what lies where the manager downloads to, but for one release of the package.
+    fn forget(&self, package: &Package, but: Option<&Release>);
+
+    /// Installs a file that was kept, up or down, over whatever is there, also without network; what came of it is to be looked at.
+    ///
+    /// # Errors
+    /// When the manager says that it did not: an explanation, not a verdict.
+    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error>;
+}
+
 /// A way to move the agent's package.
-pub trait Packages {
+pub trait Packages: Files {
     /// Its name, as in the file `installer`.
     fn name(&self) -> &'static str;
 
@@ -244,25 +266,6 @@ pub trait Packages {
     /// # Errors
     /// When the manager says that it did not: an explanation, not a verdict.
     fn install(&self, transaction: &Transaction, transcript: &Transcript) -> Result<(), Error>;
-
-    /// Downloads and verifies the package's file of that version, spelled as the manager spells it, whether that is installed now or not;
-    /// installs nothing.
-    ///
-    /// # Errors
-    /// What the repository or the network answered.
-    fn fetch(&self, package: &Package, version: &str, transcript: &Transcript) -> Result<(), Error>;
-
-    /// The package's file of that release, if it was fetched or installed from and still lies where the manager downloads to.
-    fn fetched(&self, package: &Package, release: &Release) -> Option<PathBuf>;
-
-    /// Removes what lies where the manager downloads to, but for one release of the package.
-    fn forget(&self, package: &Package, but: Option<&Release>);
-
-    /// Installs a file that was kept, up or down, over whatever is there, also without network; what came of it is to be looked at.
-    ///
-    /// # Errors
-    /// When the manager says that it did not: an explanation, not a verdict.
-    fn install_file(&self, package: &Package, version: &str, file: &Path, transcript: &Transcript) -> Result<(), Error>;
 
     /// Finishes an installation that stopped half-way, of this package only (H01).
     ///
