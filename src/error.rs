@@ -72,25 +72,6 @@ impl Class {
             Self::Internal => Exit::Internal,
         }
     }
-
-    /// The stable word for records, metrics and monitors.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Usage => "usage",
-            Self::Config => "config",
-            Self::NotRoot => "not-root",
-            Self::Busy => "busy",
-            Self::Network => "network",
-            Self::Clock => "clock",
-            Self::Disk => "disk",
-            Self::Server => "server",
-            Self::Repository => "repository",
-            Self::Package => "package",
-            Self::Broken => "broken",
-            Self::Internal => "internal",
-        }
-    }
 }
 
 /// One failure: the sentence, the last lines a tool wrote, and the next step.

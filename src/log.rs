@@ -55,6 +55,15 @@ impl Log {
         }
     }
 
+    /// From here on nothing is said: what is to be said is on a page of its own.
+    pub fn hush(&self) {
+        if self.volume.get() != Volume::Debug
+            && let Ok(mut sinks) = self.sinks.try_borrow_mut()
+        {
+            sinks.clear();
+        }
+    }
+
     /// From here on nothing is quiet any more: something is being changed.
     pub fn speak_up(&self) {
         if self.volume.get() == Volume::Quiet {

@@ -21,7 +21,9 @@ use teleport_upgrade::offers::authorities::Authorities;
 use teleport_upgrade::offers::client::{Answer, Limits, Surroundings, VersionServer};
 use teleport_upgrade::offers::proxy::Proxies;
 use teleport_upgrade::offers::reply::Offered;
-use teleport_upgrade::rules::policy::{Endpoint, ForgivenEndpoint, Transport};
+use teleport_upgrade::rules::endpoint::{Endpoint, ForgivenEndpoint};
+use teleport_upgrade::rules::policy::Transport;
+use teleport_upgrade::rules::reason::Reason;
 
 use crate::support::server::{Server, ok, status};
 
@@ -43,7 +45,7 @@ fn surroundings(limits: Limits, pause: &dyn Fn(Duration)) -> Surroundings<'_> {
 fn in_words<T>(result: Result<T, Error>, port: u16, said: impl FnOnce(T) -> String) -> String {
     match result {
         Ok(answer) => said(answer),
-        Err(error) => format!("{}: {}", error.class.code(), error.what.replace(&port.to_string(), "PORT")),
+        Err(error) => format!("{}: {}", Reason::from(error.class).code(), error.what.replace(&port.to_string(), "PORT")),
     }
 }
 
@@ -113,7 +115,7 @@ fn plain_http_is_refused_to_every_host_but_this_one() {
         let refused =
             VersionServer::new(&endpoint(host), Transport::PlainLocal, surroundings(QUICK, &|_| ())).map(|_| ()).unwrap_err();
         assert_eq!(refused.what, format!("refusing to run in insecure mode for non-local endpoint {host}."));
-        assert_eq!(refused.class.code(), "config");
+        assert_eq!(Reason::from(refused.class).code(), "config");
     }
 }
 

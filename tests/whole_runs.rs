@@ -23,6 +23,7 @@ mod policy;
 mod proof;
 mod record;
 mod rpm_hosts;
+mod why;
 
 use crate::support::host::{HOUR, Host, NOON};
 
@@ -81,6 +82,8 @@ fn an_upgrade_goes_through_its_steps_in_this_order() {
             "systemctl show",
             "systemctl show",
             "systemctl reload teleport.service",
+            "systemctl show",
+            // For how long there was no agent.
             "systemctl show",
         ]
     );
@@ -205,9 +208,10 @@ fn outside_the_window_nothing_but_the_record_is_changed() {
             "[i] the next window is Wed 2026-11-25 14:00 UTC to Wed 2026-11-25 15:00 UTC, in 1 h.",
         ]
     );
-    assert_eq!((ran.exit, ran.started), (0, Vec::new()));
+    assert_eq!((ran.exit, ran.changed), (0, Vec::new()));
+    assert_eq!(host.run().started, Vec::<String>::new(), "who holds the package was asked once since the upgrade");
     assert_eq!(without_record(&host), before);
-    assert_eq!(host.verdicts(), ["upgraded 0 x1", "outside-window 0 x1"]);
+    assert_eq!(host.verdicts(), ["upgraded 0 x1", "outside-window 0 x2"]);
     host.at(NOON + 2 * HOUR);
     assert_eq!(host.run().exit, 0);
     assert_eq!(host.known("installed"), "hold ok installed 16.2.1\n");

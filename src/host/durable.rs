@@ -1,7 +1,7 @@
 //! Small files that are old or new, never half, whatever happens: written beside their name, synced, renamed, and the directory synced.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
@@ -11,6 +11,16 @@ use std::path::Path;
 /// Of the file system; what was there before is still there.
 pub(super) fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     replace(path, text, |file| file.set_permissions(Permissions::from_mode(0o644)))
+}
+
+/// Reads the first `longest` bytes of the file at `path`.
+///
+/// # Errors
+/// Of the file system.
+pub(super) fn read(path: &Path, longest: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(longest).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Replaces somebody else's file, which keeps its owner and mode: it may hold secrets.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Class, Error};
 use crate::host::durable;
 use crate::host::machine::Machine;
-use crate::rules::policy::Endpoint;
+use crate::rules::endpoint::Endpoint;
 
 /// Writes it, and says what was there before.
 ///

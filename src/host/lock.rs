@@ -28,9 +28,7 @@ impl Lock {
     /// # Errors
     /// [`Class::Busy`], saying who holds it and since when; [`Class::Config`] if the directory is not root's alone.
     pub fn take(machine: &Machine) -> Result<Self, Error> {
-        let private = machine.path(PRIVATE);
-        own_directory(machine, &machine.path(STATE), 0o755)?;
-        own_directory(machine, &private, 0o700)?;
+        let private = make_directories(machine)?;
         let path = private.join("lock");
         let opened = OpenOptions::new()
             .read(true)
@@ -56,6 +54,17 @@ impl Lock {
     pub fn private(&self) -> &Path {
         &self.private
     }
+}
+
+/// Makes the state directories if they are missing; the private one.
+///
+/// # Errors
+/// [`Class::Config`] if one is not root's alone, [`Class::Disk`].
+pub fn make_directories(machine: &Machine) -> Result<PathBuf, Error> {
+    own_directory(machine, &machine.path(STATE), 0o755)?;
+    let private = machine.path(PRIVATE);
+    own_directory(machine, &private, 0o700)?;
+    Ok(private)
 }
 
 impl Drop for Lock {

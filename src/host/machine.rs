@@ -1,7 +1,7 @@
 //! The machine that a run works on: where its root is, which programs may run, what time it is. Tests build one from a scratch
 //! directory; the binary has [`Machine::real`]. The only room that reads the environment and the clock.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
@@ -13,6 +13,7 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::host::signals::Orders;
 use crate::host::transient::MARK;
 use crate::log::{Log, Priorities, Volume};
+use crate::rules::local::{Zone, Zones};
 use crate::rules::moment::Moment;
 
 /// Where programs are looked for, in this order, whatever `PATH` says.
@@ -34,8 +35,29 @@ const VARIABLES: [&str; 12] = [
     "no_proxy",
 ];
 
+/// Zone files are far shorter; in bytes.
+const LONGEST_ZONE: u64 = 64 * 1024;
+
 /// When this release was made, in unix seconds: the date of the newest entry of CHANGELOG.md (V27); a test compares them.
 pub const BUILT: Moment = Moment::from_unix(1_795_478_400);
+
+/// Whether a person waits for what this process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attendance {
+    /// Somebody typed it.
+    Person,
+    /// A timer started it, or cron.
+    Timer,
+}
+
+/// Whether a page has colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colours {
+    /// For the eyes.
+    Shown,
+    /// Text alone.
+    None,
+}
 
 /// One machine.
 pub struct Machine {
@@ -59,8 +81,12 @@ pub struct Machine {
     pub hang_up: Box<dyn Fn(u32)>,
     /// Orders to end that this process was given.
     pub orders: Orders,
-    /// How far this machine's local time is from UTC at a moment; `None` when it cannot be told.
-    pub zone: Box<dyn Fn(Moment) -> Option<UtcOffset>>,
+    /// This machine's own clock at a moment; `None` when it cannot be told.
+    pub zone: Box<Zones>,
+    /// How long it has been up, time asleep left out (`CLOCK_MONOTONIC`): what no change of the clock touches.
+    pub uptime: Box<dyn Fn() -> Duration>,
+    /// Whether a person waits for what this process does.
+    pub attendance: Attendance,
     /// Where lines go.
     pub log: Log,
 }
@@ -96,10 +122,23 @@ impl Machine {
                 }
             }),
             orders: Orders::default(),
-            zone: Box::new(|moment| {
-                let utc = OffsetDateTime::from_unix_timestamp(moment.unix()).ok()?;
-                UtcOffset::local_offset_at(utc).ok()
+            zone: {
+                let rule = zone_rule();
+                Box::new(move |moment| {
+                    let utc = OffsetDateTime::from_unix_timestamp(moment.unix()).ok()?;
+                    Some(Zone::new(UtcOffset::local_offset_at(utc).ok()?, &rule))
+                })
+            },
+            uptime: Box::new(|| {
+                let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+                Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
             }),
+            // A run that has moved out of a person's session is that person's still.
+            attendance: if std::io::stdin().is_terminal() || value_of(&environment, MARK).is_some() {
+                Attendance::Person
+            } else {
+                Attendance::Timer
+            },
             log,
             environment,
         }
@@ -116,6 +155,15 @@ impl Machine {
     pub fn path(&self, absolute: impl AsRef<Path>) -> PathBuf {
         let absolute = absolute.as_ref();
         self.root.join(absolute.strip_prefix("/").unwrap_or(absolute))
+    }
+
+    /// Whether a page on stdout may have colours: on a terminal, unless somebody sets `NO_COLOR` (no-color.org).
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the door to the environment")]
+    pub fn colours() -> Colours {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+        if std::io::stdout().is_terminal() && !set("NO_COLOR") && !dumb { Colours::Shown } else { Colours::None }
     }
 
     /// The absolute path of a program, from the fixed list of directories.
@@ -143,12 +191,47 @@ impl Machine {
         self.path("/run/systemd/system").is_dir() && identity("/proc/1/root").is_none_or(|root| identity("/") == Some(root))
     }
 
+    /// The identity of this machine (machine-id(5)), or its name where it has none; for nothing secret.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        let read = |path: &str| std::fs::read_to_string(self.path(path)).unwrap_or_default().trim().to_owned();
+        let id = read("/etc/machine-id");
+        if id.is_empty() { self.name() } else { id }
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = std::fs::read_to_string(self.path("/proc/sys/kernel/hostname")).unwrap_or_default();
+        name.trim().chars().filter(|c| !c.is_control()).take(64).collect()
+    }
+
     /// The identity of this boot; a recorded process id means something only within it.
     #[must_use]
     pub fn boot(&self) -> String {
         let id = std::fs::read_to_string(self.path("/proc/sys/kernel/random/boot_id")).unwrap_or_default();
         id.trim().to_owned()
     }
+}
+
+/// The rule at the end of the zone file that the C library takes, as tzset(3) and tzfile(5) say; empty where there is none.
+#[expect(clippy::disallowed_methods, reason = "the C library reads the same variable")]
+fn zone_rule() -> String {
+    let variable = std::env::var("TZ").ok();
+    let name = variable.as_deref().map(|text| text.trim_start_matches(':'));
+    let file = match name {
+        None => PathBuf::from("/etc/localtime"),
+        Some(path) if path.starts_with('/') => PathBuf::from(path),
+        Some(name) if name.contains("..") => return String::new(),
+        Some(name) => Path::new("/usr/share/zoneinfo").join(name),
+    };
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(file).and_then(|file| file.take(LONGEST_ZONE).read_to_end(&mut bytes));
+    if read.is_err() || !bytes.starts_with(b"TZif") {
+        return name.unwrap_or_default().to_owned();
+    }
+    let rule = bytes.trim_ascii_end().rsplit(|&b| b == b'\n').next().unwrap_or_default();
+    String::from_utf8_lossy(rule).into_owned()
 }
 
 fn value_of<'e>(environment: &'e [(String, String)], name: &str) -> Option<&'e str> {

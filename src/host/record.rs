@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +15,13 @@ use crate::host::hold::FirstHold;
 use crate::host::kept::Kept;
 use crate::host::lock::{Lock, STATE};
 use crate::host::machine::Machine;
+use crate::rules::account::{Account, Holder};
 use crate::rules::health::Complaint;
 use crate::rules::memory::Memory;
 use crate::rules::moment::Moment;
 use crate::rules::plan::{AgentBefore, HoldAfter};
 use crate::rules::policy::Package;
+use crate::rules::reason::Reason;
 use crate::rules::release::Release;
 
 /// The format of the file. A reader that knows less than this leaves the file alone.
@@ -58,6 +61,50 @@ pub struct Record {
     /// Unknown configuration files that were warned about.
     #[serde(default)]
     pub warned: Vec<String>,
+    /// What the last run knew and came to.
+    #[serde(default)]
+    pub last: Account,
+    /// When a run last ended well.
+    #[serde(default)]
+    pub succeeded: Option<Moment>,
+    /// When a run last saw the agent on the version that is wanted.
+    #[serde(default)]
+    pub converged: Option<Moment>,
+    /// How many upgrades came to what, since this record began.
+    #[serde(default)]
+    pub totals: Totals,
+    /// For how many milliseconds the agent was down while the last upgrade was made.
+    #[serde(default)]
+    pub agent_down: u64,
+    /// Who holds the package, as it was last seen.
+    #[serde(default)]
+    pub holder: HolderSeen,
+    /// Where the metrics of the last run were written.
+    #[serde(default)]
+    pub metrics: Option<PathBuf>,
+}
+
+/// How many upgrades came to what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Totals {
+    /// Made.
+    pub upgraded: u64,
+    /// Failed, with the version before in place, or with a person needed.
+    pub failed: u64,
+    /// Gone back from.
+    pub went_back: u64,
+    /// Gone back from at a person's request.
+    pub rolled_back: u64,
+}
+
+/// Who holds the package, and what that was known by: see [`crate::host::packages::evidence_of_holds`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HolderSeen {
+    /// While this is the same, so is the holder.
+    pub evidence: String,
+    /// Who.
+    pub by: Holder,
 }
 
 /// An upgrade that has begun: what the next run must know if this one dies.
@@ -153,7 +200,7 @@ pub enum Step {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// A stable word: see `upgrade::outcome`.
+    /// A stable word: see [`crate::rules::reason`].
     pub code: String,
     /// In a sentence.
     pub text: String,
@@ -193,26 +240,48 @@ impl Default for Record {
             kept: Vec::new(),
             database: String::new(),
             warned: Vec::new(),
+            last: Account::default(),
+            succeeded: None,
+            converged: None,
+            totals: Totals::default(),
+            agent_down: 0,
+            holder: HolderSeen::default(),
+            metrics: None,
         }
     }
 }
 
 impl Record {
-    /// Adds the end of a run; the same verdict as before is counted, not repeated.
-    pub fn conclude(&mut self, code: &str, text: &str, exit: u8, now: Moment) {
+    /// Adds the end of a run, whose account is [`Record::last`]; the same verdict as before is counted, not repeated.
+    pub fn conclude(&mut self, reason: Reason) {
+        let Account { at, code, text, exit, .. } = &self.last;
+        let (now, exit) = (*at, *exit);
         match self.verdicts.last_mut() {
-            Some(last) if last.code == code && last.text == text => {
+            Some(last) if last.code == *code && last.text == *text => {
                 last.last = now;
                 last.count += 1;
             }
-            _ => self.verdicts.push(Verdict { code: code.into(), text: text.into(), exit, first: now, last: now, count: 1 }),
+            _ => self.verdicts.push(Verdict { code: code.clone(), text: text.clone(), exit, first: now, last: now, count: 1 }),
         }
         keep_newest(&mut self.verdicts);
+        if exit == 0 {
+            self.succeeded = Some(now);
+        }
+        if reason.is_converged() {
+            self.converged = Some(now);
+        }
     }
 
     /// Adds an upgrade; the same failure as before is one entry.
     pub fn add_upgrade(&mut self, upgrade: Upgrade) {
         let again = |last: &Upgrade| (&last.from, &last.to, &last.code) == (&upgrade.from, &upgrade.to, &upgrade.code);
+        let total = match upgrade.code.as_str() {
+            "upgraded" => &mut self.totals.upgraded,
+            "went-back" => &mut self.totals.went_back,
+            "rolled-back" => &mut self.totals.rolled_back,
+            _ => &mut self.totals.failed,
+        };
+        *total += 1;
         if upgrade.code != "upgraded" && self.upgrades.last().is_some_and(again) {
             self.upgrades.pop();
         }
@@ -254,6 +323,8 @@ fn free_name(directory: &Path, now: Moment) -> PathBuf {
 pub struct Ledger {
     /// What is kept; on disk once [`Ledger::save`] has returned.
     pub record: Record,
+    /// How long the machine had been up when this run last began to bring the agent onto another version.
+    pub brought_up: Option<Duration>,
     directory: PathBuf,
 }
 
@@ -273,7 +344,7 @@ impl Ledger {
                 Record::default()
             }
         };
-        Self { record, directory }
+        Self { record, brought_up: None, directory }
     }
 
     /// Puts the record on disk.

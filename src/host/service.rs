@@ -18,8 +18,7 @@ use crate::rules::plan::{Means, Service};
 /// The agent's unit.
 const UNIT: &str = "teleport.service";
 /// What is asked of systemd; [`properties`] reads the answer.
-const PROPERTIES: &str =
-    "LoadState,ActiveState,UnitFileState,MainPID,PIDFile,CanReload,ControlGroup,FragmentPath,Result,NRestarts";
+const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,MainPID,PIDFile,CanReload,ControlGroup,FragmentPath,Result,NRestarts,ActiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic";
 const QUESTION: Duration = Duration::from_secs(30);
 /// systemctl waits for the job; a unit may take its whole stop time-out (90 s) and start time-out (90 s).
 const JOB: Duration = Duration::from_secs(300);
@@ -45,6 +44,9 @@ struct Unit {
     fragment: Option<PathBuf>,
     result: String,
     restarts: u32,
+    /// When it last ceased to be active, and last became so, since boot.
+    left_active: Duration,
+    became_active: Duration,
 }
 
 /// The command that brings a running agent onto its new binary.
@@ -105,6 +107,14 @@ pub fn look_closely(machine: &Machine, installed: Option<(u64, u64)>) -> Result<
     };
     let in_charge = process.map(|process| InCharge { pid: process.pid, started: process.started, executes: executes(&process) });
     Ok(Look { unit, in_charge, pid_file, restarts, readiness: readiness::ask(machine) })
+}
+
+/// For how long the agent's unit has been down in the time from `since`, which is one of [`Machine::uptime`], until now: its last time off
+/// duty. A reload is none. `None` where systemd cannot say.
+#[must_use]
+pub fn down_since(machine: &Machine, since: Duration) -> Option<Duration> {
+    let unit = machine.is_run_by_systemd().then(|| ask(machine).ok()).flatten()?;
+    Some(unit.down(since, (machine.uptime)()))
 }
 
 /// Whether this host is going down: then nothing is begun (H26).
@@ -240,6 +250,8 @@ fn properties(text: &str) -> Unit {
             "ControlGroup" => unit.group = value.into(),
             "FragmentPath" => unit.fragment = Some(PathBuf::from(value)).filter(|path| path.is_absolute()),
             "Result" => unit.result = value.into(),
+            "ActiveExitTimestampMonotonic" => unit.left_active = microseconds(value),
+            "ActiveEnterTimestampMonotonic" => unit.became_active = microseconds(value),
             "NRestarts" => unit.restarts = value.parse().unwrap_or_default(),
             _ => {}
         }
@@ -247,7 +259,19 @@ fn properties(text: &str) -> Unit {
     unit
 }
 
+fn microseconds(value: &str) -> Duration {
+    Duration::from_micros(value.parse().unwrap_or_default())
+}
+
 impl Unit {
+    fn down(&self, since: Duration, now: Duration) -> Duration {
+        if self.left_active < since {
+            return Duration::ZERO;
+        }
+        let back = if self.became_active > self.left_active { self.became_active } else { now };
+        back.saturating_sub(self.left_active)
+    }
+
     fn activity(&self) -> health::Unit {
         match self.active.as_str() {
             "active" | "reloading" => health::Unit::Active,
@@ -285,6 +309,17 @@ impl Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn time_off_duty_is_what_systemd_saw_and_a_reload_is_none() {
+        let unit =
+            |left, back| properties(&format!("ActiveExitTimestampMonotonic={left}\nActiveEnterTimestampMonotonic={back}\n"));
+        let (since, now) = (Duration::from_secs(100), Duration::from_secs(160));
+        assert_eq!(unit(0, 40_000_000).down(since, now), Duration::ZERO, "never left, or a reload");
+        assert_eq!(unit(90_000_000, 95_000_000).down(since, now), Duration::ZERO, "before");
+        assert_eq!(unit(110_000_000, 112_500_000).down(since, now), Duration::from_millis(2500));
+        assert_eq!(unit(110_000_000, 40_000_000).down(since, now), Duration::from_secs(50), "still down");
+    }
 
     #[test]
     fn reload_is_only_for_units_that_can_and_have_a_pid_file() {

@@ -8,10 +8,13 @@ use crate::error::{Class, Error};
 use crate::host::command::{Argv, exists, query};
 use crate::host::durable;
 use crate::host::machine::Machine;
+use crate::rules::moment::Moment;
+use crate::rules::timer::{Started, Timer, seconds};
 
 const DROP_INS: &str = "/etc/systemd/system/teleport-upgrade.timer.d";
 /// The first systemd with `FixedRandomDelay=`.
 const KNOWS_FIXED_DELAY: u32 = 247;
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// As in `teleport-upgrade.timer`: after activation, after the last run, and the spread; all in seconds.
 const FIRST: u64 = 9 * 60;
 const AGAIN: u64 = 28 * 60;
@@ -33,11 +36,54 @@ pub fn settle_offset(machine: &Machine) -> Result<(), Error> {
     written.map_err(|error| unwritten(path, &error))
 }
 
+/// How the timer stands, and what it starts.
+#[must_use]
+pub fn look(machine: &Machine) -> (Timer, Started) {
+    if !machine.is_run_by_systemd() {
+        return (Timer::NoSystemd, Started::default());
+    }
+    let show = |unit, properties| query(machine, &Argv::new("systemctl", ["show", "--property", properties, unit]), ANSWER_LIMIT);
+    let timer = show("teleport-upgrade.timer", "LoadState,ActiveState,UnitFileState,NextElapseUSecMonotonic");
+    let service = show("teleport-upgrade.service", "ActiveState,ExecStart,DropInPaths");
+    match (timer, service) {
+        (Ok(timer), Ok(service)) if timer.success && service.success => {
+            let left = |next: u64| i64::try_from(next).unwrap_or(i64::MAX).saturating_sub_unsigned((machine.uptime)().as_secs());
+            (standing(&timer.stdout, |next| machine.now().plus(left(next))), started(&service.stdout))
+        }
+        (Err(error), _) | (_, Err(error)) => (Timer::Unknown(error.what), Started::default()),
+        (Ok(timer), Ok(_)) => (Timer::Unknown(format!("`systemctl show` ended with {}", timer.ending)), Started::default()),
+    }
+}
+
+/// Reads `systemctl show` of the timer; `moment` is when so many seconds after boot are.
+fn standing(text: &str, moment: impl Fn(u64) -> Moment) -> Timer {
+    let value =
+        |name: &str| text.lines().find_map(|line| line.split_once('=').filter(|(key, _)| *key == name)).map_or("", |(_, v)| v);
+    match (value("LoadState"), value("ActiveState")) {
+        ("not-found", _) => Timer::Missing,
+        (_, "active") => Timer::Alive { next: seconds(value("NextElapseUSecMonotonic")).map(moment) },
+        (_, active) => Timer::Dead { active: active.to_owned(), file: value("UnitFileState").to_owned() },
+    }
+}
+
+/// Reads `systemctl show` of the service: `ExecStart={ path=/usr/sbin/teleport-upgrade ; argv[]=/usr/sbin/teleport-upgrade run ; ...`.
+fn started(text: &str) -> Started {
+    let values = |name: &'static str| {
+        text.lines().filter_map(move |line| line.split_once('=').filter(|(key, _)| *key == name)).map(|(_, value)| value)
+    };
+    let ours = values("ExecStart").any(|value| value.contains("argv[]=/usr/sbin/teleport-upgrade run "));
+    let drop_ins = values("DropInPaths").flat_map(str::split_ascii_whitespace).map(str::to_owned);
+    Started {
+        at_work: values("ActiveState").any(|value| value == "activating"),
+        replaced_by: if ours { Vec::new() } else { drop_ins.collect() },
+    }
+}
+
 fn version(machine: &Machine) -> Option<u32> {
     if !exists(machine, "systemctl") {
         return None;
     }
-    let answer = query(machine, &Argv::new("systemctl", ["--version"]), Duration::from_secs(30)).ok()?;
+    let answer = query(machine, &Argv::new("systemctl", ["--version"]), ANSWER_LIMIT).ok()?;
     // `systemd 245 (245.4-4ubuntu3)`
     answer.stdout.strip_prefix("systemd ")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
@@ -73,6 +119,23 @@ mod tests {
         let quarters: Vec<usize> =
             (0..4).map(|quarter| offsets.iter().filter(|offset| **offset / 60 == quarter).count()).collect();
         assert!(quarters.iter().all(|hosts| (200..300).contains(hosts)), "{quarters:?}");
+    }
+
+    #[test]
+    fn the_timer_and_what_it_starts_are_read_as_systemd_shows_them() {
+        let at = Moment::from_unix(1_000_000);
+        let timer = |text| standing(text, |seconds| at.plus(i64::try_from(seconds).unwrap()));
+        let alive = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNextElapseUSecMonotonic=1h 2min 3.004s\n";
+        assert_eq!(timer(alive), Timer::Alive { next: Some(at.plus(3723)) });
+        let waiting = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNextElapseUSecMonotonic=infinity\n";
+        assert_eq!(timer(waiting), Timer::Alive { next: None });
+        let dead = Timer::Dead { active: "inactive".into(), file: "disabled".into() };
+        assert_eq!(timer("LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n"), dead);
+        assert_eq!(timer("LoadState=not-found\nActiveState=inactive\n"), Timer::Missing);
+        let ours = "ActiveState=activating\nExecStart={ path=/usr/sbin/teleport-upgrade ; argv[]=/usr/sbin/teleport-upgrade run ; ignore_errors=no ; start_time=[n/a] }\nDropInPaths=/etc/systemd/system/teleport-upgrade.service.d/proxy.conf\n";
+        assert_eq!(started(ours), Started { at_work: true, replaced_by: Vec::new() });
+        let replaced = "ActiveState=inactive\nExecStart={ path=/bin/echo ; argv[]=/bin/echo off ; ignore_errors=no }\nDropInPaths=/etc/a.conf /run/b.conf\n";
+        assert_eq!(started(replaced), Started { at_work: false, replaced_by: vec!["/etc/a.conf".into(), "/run/b.conf".into()] });
     }
 
     #[test]

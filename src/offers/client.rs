@@ -14,8 +14,9 @@ use crate::offers::failure::{Asked, Failure};
 use crate::offers::proxy::{Chosen, Proxies};
 use crate::offers::redirect;
 use crate::offers::reply::{self, Offered};
+use crate::rules::endpoint::Endpoint;
 use crate::rules::moment::Moment;
-use crate::rules::policy::{Endpoint, Transport};
+use crate::rules::policy::Transport;
 
 /// Pauses before the second and the third attempt: a network that comes up at boot is there within seconds, or not in this run.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];

@@ -1,8 +1,9 @@
 //! Whether to upgrade, to what, and why: one pure function of policy, facts and time. Its stories are in `decide_table.rs`.
 
 use crate::rules::facts::{Critical, Enrolment, Facts, Mandate, Target};
-use crate::rules::memory::{Memory, RETURN_SEEN_FOR, Returning};
+use crate::rules::memory::{Memory, RETURN_SEEN_FOR, Returning, UNHEALTHY_FOR};
 use crate::rules::moment::Moment;
+use crate::rules::pause::{LetsThrough, Pause};
 use crate::rules::policy::{Downgrade, EndpointSource, Policy};
 use crate::rules::release::Release;
 use crate::rules::trigger::{self, NotNow, Trigger};
@@ -58,6 +59,13 @@ pub enum Wait {
         /// The version.
         to: Release,
     },
+    /// A person wants no upgrades for a while.
+    Paused {
+        /// The version.
+        to: Release,
+        /// What that person said.
+        pause: Pause,
+    },
     /// This version was left less than a day ago; a second look decides whether the server means it.
     Returning {
         /// The version.
@@ -72,6 +80,23 @@ pub enum Wait {
         /// What is in sight.
         not_now: NotNow,
     },
+}
+
+impl Wait {
+    /// When it ends by itself, if it does; later than that something else may be in the way.
+    #[must_use]
+    pub fn until(&self) -> Option<Moment> {
+        match self {
+            Self::FailedBefore { until, .. } | Self::Hindered { until, .. } | Self::Returning { until, .. } => Some(*until),
+            Self::HeldBack { .. } => None,
+            Self::Paused { pause, .. } => pause.until,
+            Self::Trigger { not_now, .. } => Some(match not_now {
+                NotNow::OutsideWindow(window) => window.start(),
+                NotNow::BeforeTurn { turn, .. } => *turn,
+                NotNow::MaybeUnhealthy { since, .. } => since.plus(UNHEALTHY_FOR),
+            }),
+        }
+    }
 }
 
 /// What rules a version out.
@@ -121,10 +146,13 @@ pub fn decide(policy: &Policy, facts: &Facts, now: Moment) -> Decision {
     if now < facts.built && !forced {
         return Decision::Refuse(Refusal::Clock);
     }
+    if let Some(pause) = paused(facts, now) {
+        return Decision::Wait(Wait::Paused { to, pause: pause.clone() });
+    }
     if let Some(until) = second_look(facts, &to, now).filter(|_| !forced && facts.critical != Critical::Yes) {
         return Decision::Wait(Wait::Returning { to, until });
     }
-    match trigger::first(facts, now) {
+    match trigger::first(policy, facts, now) {
         Ok(why) => Decision::Upgrade { to, why },
         Err(not_now) => Decision::Wait(Wait::Trigger { to, not_now }),
     }
@@ -145,6 +173,17 @@ fn out_of_bounds(policy: &Policy, facts: &Facts, to: &Release) -> Option<Refusal
     }
 }
 
+/// The pause that stands in the way now.
+fn paused(facts: &Facts, now: Moment) -> Option<&Pause> {
+    let pause = facts.pause.as_ref().filter(|pause| !pause.is_over(now))?;
+    let passes = match pause.lets_through {
+        _ if facts.mandate == Mandate::Force => true,
+        LetsThrough::Critical => facts.critical == Critical::Yes,
+        LetsThrough::Nothing => false,
+    };
+    (!passes).then_some(pause)
+}
+
 /// When a version that was left lately may be followed again, if that moment has not come. Proxies that disagree make agents flicker.
 fn second_look(facts: &Facts, to: &Release, now: Moment) -> Option<Moment> {
     if matches!(facts.target, Target::Pinned(_)) || !facts.memory.left_lately(to, now) {
@@ -160,6 +199,7 @@ impl Decision {
     pub fn yields_to_critical(&self, facts: &Facts) -> bool {
         match self {
             Self::Wait(Wait::Trigger { .. } | Wait::Returning { .. }) => true,
+            Self::Wait(Wait::Paused { pause, .. }) => pause.lets_through == LetsThrough::Critical,
             // It may not end open sessions for its missing schedule, but it may for the server's word (V29).
             Self::Upgrade { why: Trigger::Unhealthy { .. }, .. } => facts.enrolment == Enrolment::AfterRestart,
             _ => false,

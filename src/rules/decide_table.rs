@@ -2,11 +2,15 @@
 
 use crate::log::Level;
 use crate::rules::decide::{Decision, Wait, remember};
+use crate::rules::pause::LetsThrough;
 use crate::rules::policy::Downgrade;
 use crate::rules::story::{Story, at, clock, verdict};
 use crate::rules::trigger::Trigger;
 use crate::rules::window::Schedule;
 use crate::rules::wording;
+
+/// `sha256("HOST 16.2.0")` begins with 8733847d: 0.528 of the 25 minutes that an hour's window can be spread over.
+const HOST: &str = "0123456789abcdef0123456789abcdef";
 
 #[test]
 fn every_story_ends_as_told() {
@@ -108,6 +112,41 @@ fn every_story_ends_as_told() {
             "hindered before passes",
             at("16.1.7").hindered("16.2.0", 1, "1:10").now("2:10"),
             "upgrade to 16.2.0: window until 03:00",
+        ),
+        // A person paused.
+        ("paused", at("16.1.7").paused("4:00", LetsThrough::Critical).now("2:30"), "wait until 04:00: 16.2.0 is paused"),
+        ("a pause ends", at("16.1.7").paused("2:30", LetsThrough::Nothing).now("2:30"), "upgrade to 16.2.0: window until 03:00"),
+        (
+            "critical comes through a pause",
+            at("16.1.7").paused("4:00", LetsThrough::Critical).critical(),
+            "upgrade to 16.2.0: critical",
+        ),
+        (
+            "not through one against critical ones",
+            at("16.1.7").paused("4:00", LetsThrough::Nothing).critical(),
+            "wait until 04:00: 16.2.0 is paused",
+        ),
+        ("force beats a pause", at("16.1.7").paused("4:00", LetsThrough::Nothing).forced(), "upgrade to 16.2.0: forced"),
+        (
+            "a pause holds an unhealthy agent",
+            at("16.1.7").paused("4:00", LetsThrough::Critical).missing_schedule().unhealthy_since("1:00").now("1:28"),
+            "wait until 04:00: 16.2.0 is paused",
+        ),
+        ("a pause of an agent that is up to date is none", at("16.2.0").paused("4:00", LetsThrough::Nothing), "stay: on 16.2.0"),
+        (
+            "a refusal is said through a pause",
+            at("16.1.7").offered("15.5.0").paused("4:00", LetsThrough::Nothing),
+            "refuse: 16.1.7 -> 15.5.0 is a lower major",
+        ),
+        // A fleet is spread over a window; this host's turn comes 13 minutes into it.
+        ("before its turn", at("16.1.7").spread(HOST).now("2:13"), "wait until 02:13: before its turn"),
+        ("its turn", at("16.1.7").spread(HOST).now("2:14"), "upgrade to 16.2.0: window until 03:00"),
+        ("critical waits for no turn", at("16.1.7").spread(HOST).critical().now("2:01"), "upgrade to 16.2.0: critical"),
+        ("force waits for no turn", at("16.1.7").spread(HOST).forced().now("2:01"), "upgrade to 16.2.0: forced"),
+        (
+            "an unhealthy agent waits for no turn",
+            at("16.1.7").spread(HOST).missing_schedule().unhealthy_since("1:00").now("1:28"),
+            "upgrade to 16.2.0: unhealthy since 01:00",
         ),
         // A person went back.
         ("held back", at("16.1.7").held_back("16.2.0").now("2:30"), "wait: a person went back from 16.2.0"),

@@ -1,8 +1,12 @@
 //! Everything a decision may know. Filled at the edge; nothing here reads anything.
 
+use serde::{Deserialize, Serialize};
+
 use crate::rules::memory::Memory;
 use crate::rules::moment::Moment;
+use crate::rules::pause::Pause;
 use crate::rules::release::Release;
+use crate::rules::turn::Place;
 use crate::rules::window::Schedule;
 
 /// What one run found out before deciding.
@@ -20,6 +24,10 @@ pub struct Facts {
     pub enrolment: Enrolment,
     /// What earlier runs left behind.
     pub memory: Memory,
+    /// A person wants no upgrades now.
+    pub pause: Option<Pause>,
+    /// When in a window it is this host's turn.
+    pub place: Place,
     /// On whose behalf this run acts.
     pub mandate: Mandate,
     /// No sound clock shows an earlier moment: when this program was built.
@@ -37,10 +45,23 @@ pub enum Target {
     Pinned(Release),
 }
 
+impl Target {
+    /// The version, if one is wanted.
+    #[must_use]
+    pub const fn release(&self) -> Option<&Release> {
+        match self {
+            Self::NoneNow => None,
+            Self::Offered(release) | Self::Pinned(release) => Some(release),
+        }
+    }
+}
+
 /// The server's answer to `/critical`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Critical {
     /// Not asked (yet): it could not change the decision, or nobody could be asked.
+    #[default]
     NotAsked,
     /// Act outside of windows, too.
     Yes,
@@ -49,7 +70,8 @@ pub enum Critical {
 }
 
 /// Whether the running agent exports its maintenance windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Enrolment {
     /// Its environment says so.
     Enrolled,
@@ -58,6 +80,7 @@ pub enum Enrolment {
     /// Its environment does not say so, and nothing here would change that.
     NotArranged,
     /// No agent runs, or this user may not look.
+    #[default]
     Unknown,
 }
 

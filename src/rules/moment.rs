@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, UtcOffset};
 
 /// Unix seconds, UTC. Always within the years -9999 to 9999, so that saying it cannot fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "i64", into = "i64")]
 pub struct Moment(i64);
 
@@ -42,6 +42,14 @@ impl Moment {
     #[must_use]
     pub const fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// `2026-11-25T02:00:00Z`, for machines (RFC 3339).
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let Ok(utc) = OffsetDateTime::from_unix_timestamp(self.0) else { return self.0.to_string() };
+        let (hour, minute, second) = utc.to_hms();
+        format!("{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", utc.year(), u8::from(utc.month()), utc.day())
     }
 
     /// `Wed 2026-11-25 02:00` on the clock of a place that is `offset` from UTC.

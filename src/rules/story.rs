@@ -1,12 +1,15 @@
 //! A host and its version server as a story tells them, for the table in `decide_table.rs`.
 
 use crate::rules::decide::{Decision, Refusal, Stay, Wait, decide};
+use crate::rules::endpoint::Endpoint;
 use crate::rules::facts::{Critical, Enrolment, Facts, Mandate, Target};
 use crate::rules::memory::{Failed, Left, Memory, Returning};
 use crate::rules::moment::Moment;
-use crate::rules::policy::{Detail, Downgrade, Endpoint, EndpointSource, Hold, Policy, Prefetch, Transport, Verify};
+use crate::rules::pause::{LetsThrough, Pause};
+use crate::rules::policy::{Detail, Downgrade, EndpointSource, Hold, Policy, Prefetch, Spread, Transport, Verify};
 use crate::rules::release::Release;
 use crate::rules::trigger::{NotNow, Trigger};
+use crate::rules::turn::Place;
 use crate::rules::window::Schedule;
 
 /// Wed 2026-11-25 00:00 UTC; stories say times as hours and minutes of that day.
@@ -44,6 +47,8 @@ pub(super) fn policy() -> Policy {
         hold: Hold::Between,
         verify: Verify::default(),
         prefetch: Prefetch::No,
+        spread: Spread::default(),
+        metrics: None,
         detail: Detail::Normal,
     }
 }
@@ -58,6 +63,8 @@ pub(super) fn at(installed: &str) -> Story {
             critical: Critical::No,
             schedule: Schedule::Missing,
             memory: Memory::default(),
+            pause: None,
+            place: Place::FIRST,
             mandate: Mandate::Policy,
             built: Moment::from_unix(BUILT),
         },
@@ -127,6 +134,17 @@ impl Story {
         self.facts.memory.held_back = Some(release(version));
         self
     }
+    pub(super) fn paused(mut self, until: &str, lets_through: LetsThrough) -> Self {
+        let until = Some(clock(until));
+        self.facts.pause = Some(Pause { by: "alice".into(), since: clock("-14:00"), until, reason: None, lets_through });
+        self
+    }
+    /// A fleet is spread over the whole of a window, and this host is the one with that identity.
+    pub(super) fn spread(mut self, host: &str) -> Self {
+        self.policy.spread = "100".parse().unwrap();
+        self.facts.place = Place::of(host, &release("16.2.0"));
+        self
+    }
     pub(super) fn left(mut self, version: &str, at: &str) -> Self {
         self.facts.memory.left = Some(Left { release: release(version), at: clock(at) });
         self
@@ -160,6 +178,12 @@ pub(super) fn verdict(decision: &Decision) -> String {
         Decision::Wait(Wait::Returning { to, until }) => format!("wait until {}: {to} returns", hour(until)),
         Decision::Wait(Wait::Trigger { not_now: NotNow::OutsideWindow(window), .. }) => {
             format!("wait until {}: outside the window", hour(&window.start()))
+        }
+        Decision::Wait(Wait::Paused { to, pause }) => {
+            format!("wait until {}: {to} is paused", pause.until.as_ref().map_or_else(|| "resume".into(), hour))
+        }
+        Decision::Wait(Wait::Trigger { not_now: NotNow::BeforeTurn { turn, .. }, .. }) => {
+            format!("wait until {}: before its turn", hour(turn))
         }
         Decision::Wait(Wait::Trigger { not_now: NotNow::MaybeUnhealthy { since, .. }, .. }) => {
             format!("wait: maybe unhealthy since {}", hour(since))

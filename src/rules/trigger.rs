@@ -3,6 +3,7 @@
 use crate::rules::facts::{Critical, Facts, Mandate};
 use crate::rules::memory::UNHEALTHY_FOR;
 use crate::rules::moment::Moment;
+use crate::rules::policy::Policy;
 use crate::rules::window::{Standing, Window};
 
 /// Why an upgrade happens now and not later.
@@ -34,6 +35,13 @@ impl Trigger {
 pub enum NotNow {
     /// The next window has not opened.
     OutsideWindow(Window),
+    /// It is open, but other hosts of the fleet go first.
+    BeforeTurn {
+        /// The window.
+        window: Window,
+        /// When it is this host's turn.
+        turn: Moment,
+    },
     /// No window ends in the future; first seen now or less than ten minutes ago.
     MaybeUnhealthy {
         /// Since when.
@@ -47,7 +55,7 @@ pub enum NotNow {
 ///
 /// # Errors
 /// What is waited for, when none applies.
-pub fn first(facts: &Facts, now: Moment) -> Result<Trigger, NotNow> {
+pub fn first(policy: &Policy, facts: &Facts, now: Moment) -> Result<Trigger, NotNow> {
     if facts.mandate == Mandate::Force {
         return Ok(Trigger::Forced);
     }
@@ -55,7 +63,10 @@ pub fn first(facts: &Facts, now: Moment) -> Result<Trigger, NotNow> {
         return Ok(Trigger::Critical);
     }
     match facts.schedule.standing(now) {
-        Standing::Open(window) => Ok(Trigger::Window(window)),
+        Standing::Open(window) => {
+            let turn = facts.place.turn(window, policy.spread);
+            if now < turn { Err(NotNow::BeforeTurn { window, turn }) } else { Ok(Trigger::Window(window)) }
+        }
         Standing::Ahead(window) => Err(NotNow::OutsideWindow(window)),
         Standing::NoneAhead(schedule) => match facts.memory.unhealthy_since(now) {
             Some(since) if now.since(since) >= UNHEALTHY_FOR => Ok(Trigger::Unhealthy { since }),

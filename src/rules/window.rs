@@ -1,13 +1,29 @@
 //! Maintenance windows and the schedule file that the agent writes. The file's owner may be hostile: what is read here can change
 //! when an upgrade happens, never what is installed, and its contents are never repeated in a message.
 
+use serde::{Deserialize, Serialize};
+
 use crate::rules::moment::Moment;
 
 /// A span of time in which upgrades are welcome: `start <= now < stop`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Bounds")]
 pub struct Window {
     start: Moment,
     stop: Moment,
+}
+
+#[derive(Deserialize)]
+struct Bounds {
+    start: Moment,
+    stop: Moment,
+}
+
+impl TryFrom<Bounds> for Window {
+    type Error = &'static str;
+    fn try_from(bounds: Bounds) -> Result<Self, Self::Error> {
+        Self::new(bounds.start, bounds.stop).ok_or("the window ends before it starts")
+    }
 }
 
 impl Window {

@@ -5,6 +5,7 @@ use crate::log::Level;
 use crate::rules::decide::{Decision, Refusal, Stay, Step, Wait};
 use crate::rules::facts::{Enrolment, Facts, NOT_ENROLLED, Target};
 use crate::rules::moment::{Moment, span};
+use crate::rules::pause::{LetsThrough, Pause};
 use crate::rules::policy::Policy;
 use crate::rules::trigger::{NotNow, Trigger};
 use crate::rules::window::{Schedule, Standing};
@@ -100,12 +101,30 @@ fn waiting(wait: &Wait, now: Moment) -> Vec<Line> {
             info("upgrade is non-critical and we are outside of maintenance window, not attempting."),
             info(format!("the next window is {} to {}, in {}.", window.start(), window.stop(), span(window.start().since(now)))),
         ],
+        Wait::Trigger { not_now: NotNow::BeforeTurn { window, turn }, .. } => vec![info(format!(
+            "the window is open until {}, but `spread` lets other hosts go first: this one's turn is at {turn}, in {}.",
+            window.stop(),
+            span(turn.since(now))
+        ))],
+        Wait::Paused { to, pause } => vec![info(format!(
+            "{}: {to} is not attempted; `teleport-upgrade resume` ends that{}.",
+            paused(pause, &|moment| moment.to_string()),
+            if pause.lets_through == LetsThrough::Critical { ", and a critical upgrade comes all the same" } else { "" }
+        ))],
         Wait::Trigger { not_now: NotNow::MaybeUnhealthy { since, schedule }, .. } => vec![
             warn("agent does not appear to have exported a valid upgrade schedule."),
             warn("agent is new, or newly unhealthy. marking for potential future upgrade."),
             warn(format!("{schedule}; a run at least 10 minutes after {since} will act if that is still so.")),
         ],
     }
+}
+
+/// Who paused, when, why and until when; moments as `said` says them.
+#[must_use]
+pub fn paused(pause: &Pause, said: &dyn Fn(Moment) -> String) -> String {
+    let until = pause.until.map_or_else(|| "until somebody resumes".to_owned(), |until| format!("until {}", said(until)));
+    let why = pause.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+    format!("paused {until} by {} at {}{why}", pause.by, pause.since)
 }
 
 fn refused(refusal: &Refusal, policy: &Policy, facts: &Facts, now: Moment) -> String {

@@ -31,7 +31,7 @@ pub(super) fn apply(
     let unsettled = ledger.record.pending.clone().filter(|pending| pending.package == plan.package);
     let plan = &as_before(plan, unsettled.as_ref());
     let before = unsettled.map_or_else(|| plan.service.before(), |pending| pending.agent);
-    let change = Change { machine, packages, transcript: &transcript, plan, before };
+    let change = Change { machine, packages, transcript: &transcript, plan, before, began: (machine.uptime)() };
     change.finish_first();
     let transaction = match change.prepare(mandate)? {
         Prepared::Ready(transaction) => transaction,
@@ -114,6 +114,7 @@ impl Change<'_> {
         // What an upgrade has done that is not settled yet is no excuse for the next.
         let unsettled = ledger.record.pending.take().filter(|pending| pending.package == plan.package);
         let ill_before = unsettled.map_or_else(|| self.ill_before(), |pending| pending.ill_before);
+        ledger.record.agent_down = 0;
         ledger.record.pending = Some(Pending {
             package: plan.package.clone(),
             from: plan.from.clone(),

@@ -1,6 +1,8 @@
 //! One change of the agent's version: the package manager works, then not its exit code but the host itself says what came of it (V9);
 //! then the agent runs it, and proves itself. What becomes of a change that fails is in `go_back`.
 
+use std::time::Duration;
+
 use crate::error::{Class, Error};
 use crate::host::hold;
 use crate::host::kept::Kept;
@@ -10,6 +12,7 @@ use crate::host::record::{Fault, Ledger, Purpose, Step, Upgrade};
 use crate::host::transcript::Transcript;
 use crate::host::{room, service};
 use crate::rules::plan::{AgentBefore, HoldAfter, Plan};
+use crate::rules::reason::Reason;
 use crate::rules::room::Needs;
 use crate::upgrade::bring_up::{Onto, Up, bring_up};
 use crate::upgrade::outcome::Outcome;
@@ -24,6 +27,8 @@ pub(super) struct Change<'a> {
     pub(super) plan: &'a Plan,
     /// Whether the agent ran before it.
     pub(super) before: AgentBefore,
+    /// How long this machine had been up when it began.
+    pub(super) began: Duration,
 }
 
 /// Where the new version comes from.
@@ -67,7 +72,7 @@ impl<'a> Change<'a> {
         match made {
             Ok(Purpose::Upgrade) => Ok(Outcome::Upgraded { from, to }),
             Ok(Purpose::Rollback) => Ok(Outcome::RolledBack { from, to }),
-            Err(failed) => self.undo(failed, ledger).inspect_err(|error| self.note(ledger, error.class.code())),
+            Err(failed) => self.undo(failed, ledger).inspect_err(|error| self.note(ledger, Reason::from(error.class).code())),
         }
     }
 
@@ -172,6 +177,7 @@ impl<'a> Change<'a> {
     /// When no agent runs it, or systemd does not answer.
     pub(super) fn set_going(&self, held: Later<()>, proving: Step, ledger: &mut Ledger) -> Result<Proof, Error> {
         let Self { machine, plan, .. } = *self;
+        let started = (machine.uptime)();
         let onto = if proving == Step::BringBack { Onto::Before } else { Onto::New };
         let up = if machine.orders.came() && service::host_is_going_down(machine) {
             machine.log.info("this host is shutting down: the agent runs what is installed now when it is up again.");
@@ -186,13 +192,18 @@ impl<'a> Change<'a> {
                 bring_up(machine, &now, self.before, onto)
             })
         };
+        let failed_since = ledger.brought_up.replace(started).filter(|_| onto == Onto::Before);
+        let without = failed_since.map(|failed| (machine.uptime)().saturating_sub(failed));
         warn_of(machine, held());
         if up? == Up::Later {
             return Ok(Proof::Given);
         }
         let ill_before = ledger.record.pending.as_ref().and_then(|pending| pending.ill_before.clone());
         self.note_step(ledger, proving);
-        prove::prove(machine, plan.verify, ill_before.as_ref())
+        let proof = prove::prove(machine, plan.verify, ill_before.as_ref());
+        let without = without.or_else(|| service::down_since(machine, self.began)).unwrap_or_default();
+        ledger.record.agent_down = u64::try_from(without.as_millis()).unwrap_or(u64::MAX);
+        proof
     }
 
     /// An installation clears a hold: begins to set it again, whoever's it was and whatever came of the installation.

@@ -4,21 +4,26 @@
 use std::path::Path;
 
 use crate::config;
-use crate::error::Error;
+use crate::error::{Class, Error};
 use crate::host::agent::{self, Agent, Known};
 use crate::host::authorities;
 use crate::host::enrolment;
-use crate::host::machine::{BUILT, Machine};
+use crate::host::machine::{Attendance, BUILT, Machine};
 use crate::host::record::Record;
+use crate::host::{pause, pulse};
 use crate::offers::authorities::Authorities;
-use crate::offers::client::{Limits, Surroundings, VersionServer};
+use crate::offers::client::{Answer, Limits, Surroundings, VersionServer};
 use crate::offers::proxy::Proxies;
 use crate::offers::reply::Offered;
+use crate::rules::account::{Asked, FileState, Inputs, Windows};
 use crate::rules::decide::{Decision, decide};
 use crate::rules::facts::{Critical, Facts, Mandate, Target};
+use crate::rules::foresight;
 use crate::rules::moment::{Moment, span};
 use crate::rules::policy::{Detail, Policy, Transport};
-use crate::rules::window::Standing;
+use crate::rules::reason::Reason;
+use crate::rules::turn::Place;
+use crate::rules::window::{Schedule, Standing};
 use crate::rules::wording;
 
 /// A clock that is further than this from the version server's is warned about, in seconds (H12).
@@ -43,14 +48,33 @@ impl Considered {
     }
 }
 
+/// Who is asked what is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// The version server, unless a version is pinned.
+    Server,
+    /// Nobody: what the run before heard counts.
+    Nobody,
+}
+
+/// What is to be decided, and on whose behalf.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    pub(super) mandate: Mandate,
+    /// Who types `run` waits for nobody (V31).
+    pub(super) attendance: Attendance,
+    pub(super) ask: Ask,
+}
+
 /// Finds out what there is to know and decides.
 pub(super) fn consider(
     machine: &Machine,
     directory: &Path,
     policy: &Policy,
     record: &mut Record,
-    mandate: Mandate,
+    question: Question,
 ) -> Result<Considered, Error> {
+    let Question { mandate, attendance, ask } = question;
     if policy.detail == Detail::Debug {
         machine.log.say_everything();
     }
@@ -59,22 +83,59 @@ pub(super) fn consider(
     if let Agent::Silent(why) = &agent {
         machine.log.warning(format!("{why}."));
     }
-    let schedule = config::read_schedule(directory);
+    let schedule = match config::read_schedule(directory) {
+        // What only root may read was read by the last run.
+        Schedule::Unreadable(_) if !machine.is_superuser() && record.last.inputs.schedule.state == FileState::Read => {
+            record.last.inputs.schedule.schedule()
+        }
+        schedule => schedule,
+    };
     if !matches!(schedule.standing(now), Standing::NoneAhead(_)) {
         // Also when nobody can be asked now: an agent that exports its schedule is not ill.
         record.memory.unhealthy_since = None;
     }
+    let pause = pause::read(machine)?;
+    let enrolment = enrolment::look(machine);
+    let inputs = &mut record.last.inputs;
+    let heard = std::mem::replace(
+        inputs,
+        Inputs {
+            installed: agent.version().cloned(),
+            schedule: Windows::of(&schedule, now),
+            enrolment,
+            pause: pause.clone(),
+            memory: record.memory.clone(),
+            agent: pulse::feel(machine),
+            ..Inputs::default()
+        },
+    );
     let mut server = None;
-    let target = match &policy.pin {
-        Some(pinned) => Target::Pinned(pinned.clone()),
-        None => offered(machine, server.insert(connect(machine, policy)?))?,
+    inputs.asked = match &policy.pin {
+        Some(_) => Asked::Pin,
+        None => Asked::Server(policy.endpoint.to_string()),
+    };
+    let target = match (&policy.pin, ask) {
+        (Some(pinned), _) => Target::Pinned(pinned.clone()),
+        (None, Ask::Nobody) if record.last.code == Reason::NoTarget.code() => Target::NoneNow,
+        (None, Ask::Nobody) => Target::Offered(heard.wanted.or_else(|| record.memory.target.clone()).ok_or_else(nothing_heard)?),
+        (None, Ask::Server) => {
+            let answer = answered(machine, server.insert(connect(machine, policy)?))?;
+            inputs.clock_apart = answer.server_time.map(|theirs| machine.now().since(theirs));
+            target(answer)
+        }
+    };
+    let place = match (&target, attendance) {
+        (Target::Offered(to) | Target::Pinned(to), Attendance::Timer) => Place::of(&machine.identity(), to),
+        (_, Attendance::Person) | (Target::NoneNow, _) => Place::FIRST,
     };
     let mut facts = Facts {
         installed: agent.version().cloned(),
         target,
-        critical: Critical::NotAsked,
+        critical: if ask == Ask::Nobody { heard.critical } else { Critical::NotAsked },
         schedule,
-        enrolment: enrolment::look(machine),
+        enrolment,
+        pause,
+        place,
         memory: record.memory.clone(),
         mandate,
         built: BUILT,
@@ -84,6 +145,9 @@ pub(super) fn consider(
         facts.critical = critical(machine, server);
         decision = decide(policy, &facts, now);
     }
+    inputs.wanted = facts.target.release().cloned();
+    inputs.critical = facts.critical;
+    record.last.change = foresight::change(policy, &facts, &decision, now);
     let agent = match agent {
         Agent::Says(known) => Some(known),
         Agent::Silent(_) => None,
@@ -110,21 +174,44 @@ pub(super) fn connect<'m>(machine: &'m Machine, policy: &Policy) -> Result<Versi
     VersionServer::new(&policy.endpoint, policy.transport, surroundings)
 }
 
+/// What the version server wants now.
+///
+/// # Errors
+/// When it cannot be asked, or answers nonsense.
 pub(super) fn offered(machine: &Machine, server: &mut VersionServer) -> Result<Target, Error> {
+    answered(machine, server).map(target)
+}
+
+fn target(answer: Answer) -> Target {
+    match answer.offered {
+        Offered::NoTarget => Target::NoneNow,
+        Offered::Release(release) => Target::Offered(release),
+    }
+}
+
+fn answered(machine: &Machine, server: &mut VersionServer) -> Result<Answer, Error> {
     let answer = server.version().inspect_err(|_| {
         machine.log.warning("failed to get target version, cannot proceed with update check.");
     })?;
-    if let Some(theirs) = answer.server_time {
-        let apart = machine.now().since(theirs);
-        if apart.abs() > CLOCK_TOLERANCE {
-            let direction = if apart > 0 { "ahead of" } else { "behind" };
-            machine.log.warning(format!("this host's clock is {} {direction} the version server's.", span(apart.abs())));
-        }
+    if let Some(said) = answer.server_time.and_then(|theirs| clock_apart(machine.now().since(theirs))) {
+        machine.log.warning(format!("{said}."));
     }
-    Ok(match answer.offered {
-        Offered::NoTarget => Target::NoneNow,
-        Offered::Release(release) => Target::Offered(release),
-    })
+    Ok(answer)
+}
+
+/// That this host's clock is so many seconds ahead of the version server's, if that is worth a word.
+pub(super) fn clock_apart(seconds: i64) -> Option<String> {
+    let direction = if seconds > 0 { "ahead of" } else { "behind" };
+    (seconds.abs() > CLOCK_TOLERANCE)
+        .then(|| format!("this host's clock is {} {direction} the version server's", span(seconds.abs())))
+}
+
+fn nothing_heard() -> Error {
+    Error::new(
+        Class::Network,
+        "no run has heard yet which version is wanted, and the version server is not to be asked",
+        "ask it: teleport-upgrade status",
+    )
 }
 
 /// Any failure means not critical (reference: RFD 109).

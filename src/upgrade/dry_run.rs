@@ -6,18 +6,19 @@ use std::path::Path;
 use crate::config;
 use crate::error::Error;
 use crate::host::hold::FirstHold;
-use crate::host::machine::Machine;
+use crate::host::machine::{Attendance, Machine};
 use crate::host::packages::{self, Lists, Packages};
 use crate::host::record::{self, Record};
 use crate::rules::decide::{Decision, Wait};
 use crate::rules::facts::{Facts, Mandate};
+use crate::rules::local::both_of;
 use crate::rules::moment::{Moment, span};
 use crate::rules::plan::{Blocked, Plan, Service, plan};
 use crate::rules::policy::Policy;
 use crate::rules::release::Release;
 use crate::rules::trigger::Trigger;
 use crate::rules::window::{Schedule, Standing, Window};
-use crate::upgrade::consider::{Considered, consider};
+use crate::upgrade::consider::{Ask, Considered, Question, consider};
 use crate::upgrade::{apply, survey};
 
 /// Says what a run would do now.
@@ -35,7 +36,8 @@ pub fn dry_run(machine: &Machine, directory: &Path) -> Result<(), Error> {
             .warning(format!("the configuration directory has a file {name} that this version does not know; it is ignored."));
     }
     let mut record = what_is_remembered(machine);
-    let mut considered = consider(machine, directory, &loaded.policy, &mut record, Mandate::Policy)?;
+    let question = Question { mandate: Mandate::Policy, attendance: Attendance::Timer, ask: Ask::Server };
+    let mut considered = consider(machine, directory, &loaded.policy, &mut record, question)?;
     survey::ask_database(machine, &loaded.policy, &mut considered)?;
     considered.say(machine, &loaded.policy);
     machine.log.info(window_line(machine, &considered.facts.schedule, considered.now));
@@ -68,13 +70,7 @@ fn what_is_remembered(machine: &Machine) -> Record {
 
 /// The window that matters, in UTC and on this host's clock, and how long until it opens or closes.
 fn window_line(machine: &Machine, schedule: &Schedule, now: Moment) -> String {
-    let said = |window: Window, what: String| {
-        let local = match (machine.zone)(window.start()) {
-            Some(offset) => format!("{} to {} local time", window.start().on_clock(offset), window.stop().on_clock(offset)),
-            None => "local time unknown".into(),
-        };
-        format!("window: {} to {} = {local}, {what}.", window.start(), window.stop())
-    };
+    let said = |window: Window, what: String| format!("window: {}, {what}.", both_of(window, &*machine.zone));
     match schedule.standing(now) {
         Standing::Open(window) => said(window, format!("open, closes in {}", span(window.stop().since(now)))),
         Standing::Ahead(window) => said(window, format!("opens in {}", span(window.start().since(now)))),
@@ -92,6 +88,7 @@ fn steps(machine: &Machine, policy: &Policy, considered: &Considered, first_hold
             | Wait::FailedBefore { to, .. }
             | Wait::Hindered { to, .. }
             | Wait::HeldBack { to }
+            | Wait::Paused { to, .. }
             | Wait::Returning { to, .. },
         ) => (to, Trigger::Critical, "steps that `run` would take once it does not have to wait:"),
     };

@@ -13,6 +13,7 @@ use crate::rules::facts::Facts;
 use crate::rules::policy::{Package, Policy};
 use crate::rules::release::Release;
 use crate::upgrade::consider::Considered;
+use crate::upgrade::holder;
 
 /// Finishes what is half-installed; where the database has another version than the program, that one counts, and it is decided again.
 ///
@@ -31,6 +32,7 @@ pub(super) fn settle(
     }
     let Ok(Some(packages)) = packages::choose(machine, policy.installer, policy.repo.as_ref()) else { return Ok(()) };
     let Ok((package, state)) = find_package(&*packages, policy.package.as_ref()) else { return Ok(()) };
+    holder::saw(machine, &*packages, &package, &state, &mut ledger.record);
     let state = match &state.completeness {
         Completeness::Complete => state,
         Completeness::Stopped(at) => finished(machine, &*packages, &package, &release, at, lock)?,

@@ -11,9 +11,10 @@ use crate::host::packages::{self, Completeness, Packages};
 use crate::host::record::Ledger;
 use crate::host::transcript::Transcript;
 use crate::host::{endpoint, service};
+use crate::rules::endpoint::{Endpoint, ForgivenEndpoint};
 use crate::rules::facts::{Mandate, Target};
 use crate::rules::plan::{HoldAfter, Plan};
-use crate::rules::policy::{Endpoint, ForgivenEndpoint, Hold, Package, Policy};
+use crate::rules::policy::{Hold, Package, Policy};
 use crate::rules::release::Release;
 use crate::upgrade::{Outcome, apply, consider, outcome, root_only, run};
 
@@ -71,6 +72,7 @@ impl Wanted {
 /// What stopped it, with the next step; its class is the exit code.
 pub fn install(machine: &Machine, directory: &Path, wanted: &Wanted) -> Result<Outcome, Error> {
     root_only(machine, "install")?;
+    let began = (machine.uptime)();
     let lock = Lock::take(machine)?;
     // First what is there is looked at: it decides what root installs.
     config::load(directory, machine.superuser)?;
@@ -84,7 +86,7 @@ pub fn install(machine: &Machine, directory: &Path, wanted: &Wanted) -> Result<O
     let mut ledger = Ledger::open(machine, &lock);
     let Some((package, version, completeness)) = present(&*packages, &policy)? else {
         let ended = bring(machine, &*packages, &policy, wanted, &lock, &mut ledger);
-        let saved = outcome::conclude(machine, &mut ledger, &ended);
+        let saved = outcome::conclude(machine, directory, &mut ledger, &ended, began);
         return ended.and_then(|outcome| saved.map(|()| outcome));
     };
     match wanted {

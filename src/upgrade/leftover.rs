@@ -59,7 +59,14 @@ pub(super) fn settle(
         service: service::look(machine)?,
         verify: policy.map_or_else(Verify::default, |policy| policy.verify),
     };
-    let change = Change { machine, packages: &*packages, transcript: &transcript, plan: &plan, before: pending.agent };
+    let change = Change {
+        machine,
+        packages: &*packages,
+        transcript: &transcript,
+        plan: &plan,
+        before: pending.agent,
+        began: (machine.uptime)(),
+    };
     let ended = Left { change, pending: &pending }.settle(mandate, ledger);
     Ok(match ended {
         Ok(None) => Settled::Nothing,

@@ -10,14 +10,18 @@ mod consider;
 mod dry_run;
 mod go_back;
 mod half_installed;
+mod holder;
 pub mod install;
 mod keep;
 mod leftover;
 mod outcome;
+pub mod pause;
 mod prefetch;
 mod prove;
+mod publish;
 mod rollback;
 pub mod setup;
+pub mod status;
 mod survey;
 
 use std::path::Path;
@@ -29,9 +33,11 @@ use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages;
 use crate::host::record::Ledger;
+use crate::rules::account::Account;
 use crate::rules::decide::{Decision, remember};
 use crate::rules::facts::Mandate;
 use crate::rules::plan::{Held, plan};
+use crate::upgrade::consider::{Ask, Question};
 pub use crate::upgrade::dry_run::dry_run;
 use crate::upgrade::leftover::Settled;
 pub use crate::upgrade::outcome::Outcome;
@@ -49,20 +55,22 @@ pub fn run(machine: &Machine, directory: &Path, mandate: Mandate) -> Result<Outc
             "sudo teleport-upgrade run; or, to look only: teleport-upgrade dry-run",
         ));
     }
-    locked(machine, "run", |lock, ledger| under_lock(machine, directory, mandate, lock, ledger))
+    locked(machine, directory, "run", |lock, ledger| under_lock(machine, directory, mandate, lock, ledger))
 }
 
 /// What a command does under the lock, recorded before it is returned.
 fn locked(
     machine: &Machine,
+    directory: &Path,
     command: &str,
     act: impl FnOnce(&Lock, &mut Ledger) -> Result<Outcome, Error>,
 ) -> Result<Outcome, Error> {
     root_only(machine, command)?;
     let lock = Lock::take(machine)?;
+    let began = (machine.uptime)();
     let mut ledger = Ledger::open(machine, &lock);
     let ended = act(&lock, &mut ledger);
-    let saved = outcome::conclude(machine, &mut ledger, &ended);
+    let saved = outcome::conclude(machine, directory, &mut ledger, &ended, began);
     match (ended, saved) {
         (Ok(outcome), Err(unsaved)) if !outcome.is_upgrade() => Err(unsaved),
         (ended, Err(unsaved)) => {
@@ -74,6 +82,7 @@ fn locked(
 }
 
 fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock, ledger: &mut Ledger) -> Result<Outcome, Error> {
+    ledger.record.last = Account::default();
     let loaded = config::load(directory, machine.superuser);
     // Even with a configuration that makes no sense, what was begun is looked at first.
     let left = match leftover::settle(machine, loaded.as_ref().ok().map(|l| &l.policy), mandate, lock, ledger)? {
@@ -88,9 +97,14 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
         ledger.record.first_hold = hold::settle(machine, policy.installer, policy.repo.as_ref(), policy.package.as_ref());
     }
 
-    let mut considered = consider::consider(machine, directory, policy, &mut ledger.record, mandate)?;
+    let question = Question { mandate, attendance: machine.attendance, ask: Ask::Server };
+    let considered = consider::consider(machine, directory, policy, &mut ledger.record, question);
+    let mut considered = considered.inspect_err(|_| holder::note(machine, policy, &mut ledger.record))?;
     survey::ask_database(machine, policy, &mut considered)?;
     half_installed::settle(machine, policy, &mut considered, lock, ledger)?;
+    if !matches!(considered.decision, Decision::Upgrade { .. }) {
+        holder::note(machine, policy, &mut ledger.record);
+    }
     considered.say(machine, policy);
     ledger.record.agent.clone_from(&considered.agent);
     ledger.record.memory = remember(&considered.facts, &considered.decision, considered.now);
@@ -112,6 +126,7 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
     };
     machine.log.speak_up();
     let site = survey::survey(machine, &*packages, policy, &considered.facts, ledger.record.first_hold)?;
+    ledger.record.last.inputs.hold = (&site.held).into();
     if site.held == Held::No && hold::place(machine) == packages.place() {
         hold::disclaim(machine);
     }

@@ -1,12 +1,18 @@
 //! How a run ended: its exit code, its stable word, and its line in the record.
 
+use std::path::Path;
+use std::time::Duration;
+
 use crate::error::{Error, Exit};
 use crate::host::machine::Machine;
-use crate::host::record::{Back, Fault, Ledger};
+use crate::host::record::{Back, Fault, Ledger, Record};
+use crate::rules::account::Change;
 use crate::rules::decide::{Decision, Refusal, Stay, Wait};
+use crate::rules::memory::Failed;
 use crate::rules::plan::Blocked;
+use crate::rules::reason::Reason;
 use crate::rules::release::Release;
-use crate::rules::trigger::NotNow;
+use crate::upgrade::publish;
 
 /// How a run ended, when nothing went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,31 +72,17 @@ impl Outcome {
         }
     }
 
-    /// A stable word for records and monitors.
+    /// Why, as a stable word.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Upgraded { .. } => "upgraded",
-            Self::WentBack { .. } => "went-back",
-            Self::RolledBack { .. } => "rolled-back",
-            Self::LeftToOthers { .. } => "left-to-others",
-            Self::AlreadyThere(_) => "up-to-date",
-            Self::Blocked(_) => "blocked",
-            Self::Decided(decision) => match decision {
-                Decision::Stay(Stay::NoTarget) => "no-target",
-                Decision::Stay(Stay::UpToDate(_)) => "up-to-date",
-                Decision::Wait(Wait::FailedBefore { .. }) => "failed-before",
-                Decision::Wait(Wait::Hindered { .. }) => "hindered",
-                Decision::Wait(Wait::HeldBack { .. }) => "held-back",
-                Decision::Wait(Wait::Returning { .. }) => "returning",
-                Decision::Wait(Wait::Trigger { not_now: NotNow::OutsideWindow(_), .. }) => "outside-window",
-                Decision::Wait(Wait::Trigger { not_now: NotNow::MaybeUnhealthy { .. }, .. }) => "maybe-unhealthy",
-                Decision::Refuse(Refusal::LowerMajor(_)) => "lower-major",
-                Decision::Refuse(Refusal::Lower(_)) => "lower-version",
-                Decision::Refuse(Refusal::OtherMajor(_)) => "other-major",
-                Decision::Refuse(Refusal::Clock) => "clock",
-                Decision::Upgrade { .. } => "upgrade",
-            },
+            Self::Upgraded { .. } => Reason::Upgraded,
+            Self::WentBack { .. } => Reason::WentBack,
+            Self::RolledBack { .. } => Reason::RolledBack,
+            Self::LeftToOthers { .. } => Reason::LeftToOthers,
+            Self::AlreadyThere(_) => Reason::UpToDate,
+            Self::Blocked(_) => Reason::Blocked,
+            Self::Decided(decision) => decision.into(),
         }
     }
 
@@ -116,6 +108,21 @@ impl Outcome {
         }
     }
 
+    /// What will change it. What a decision waits for was found with the decision.
+    fn change(&self, record: &Record) -> Change {
+        match self {
+            Self::Decided(_) => record.last.change.clone(),
+            Self::Upgraded { .. } | Self::AlreadyThere(_) => Change::when("another version is wanted"),
+            Self::RolledBack { .. } => Change::when("another version is wanted, or `teleport-upgrade force`"),
+            Self::LeftToOthers { to } => Change::when(format!("whoever installs here installs {to}")),
+            Self::Blocked(Blocked(why)) => Change::when(why.split_once("next: ").map_or(why.as_str(), |(_, next)| next)),
+            Self::WentBack { .. } => Change {
+                what: "it is tried again; at once by `teleport-upgrade force`, or for another version".into(),
+                at: record.memory.failed.as_ref().or(record.memory.hindered.as_ref()).map(Failed::until),
+            },
+        }
+    }
+
     fn sentence(&self) -> String {
         match self {
             Self::WentBack { from, to, back } => {
@@ -130,6 +137,7 @@ impl Outcome {
                 Decision::Wait(Wait::FailedBefore { to, .. }) => format!("{to} failed here before"),
                 Decision::Wait(Wait::Hindered { to, .. }) => format!("{to} could not be installed here"),
                 Decision::Wait(Wait::HeldBack { to }) => format!("a person went back from {to}"),
+                Decision::Wait(Wait::Paused { to, .. }) => format!("{to} waits for the end of a pause"),
                 Decision::Wait(Wait::Returning { to, .. }) => format!("{to} was left lately and is offered again"),
                 Decision::Wait(Wait::Trigger { to, .. }) => format!("{to} waits for its moment"),
                 Decision::Refuse(Refusal::Clock) => "the clock cannot be right".into(),
@@ -142,15 +150,27 @@ impl Outcome {
     }
 }
 
-/// Writes the end of a run into the record, whatever it was.
-pub(super) fn conclude(machine: &Machine, ledger: &mut Ledger, ended: &Result<Outcome, Error>) -> Result<(), Error> {
-    let now = machine.now();
-    match ended {
+/// Writes the account of a run into the record, whatever it came to.
+pub(super) fn conclude(
+    machine: &Machine,
+    directory: &Path,
+    ledger: &mut Ledger,
+    ended: &Result<Outcome, Error>,
+    began: Duration,
+) -> Result<(), Error> {
+    let record = &mut ledger.record;
+    let (reason, text, exit, change) = match ended {
         Ok(outcome) => {
             outcome.say(machine);
-            ledger.record.conclude(outcome.code(), &outcome.sentence(), outcome.exit() as u8, now);
+            (outcome.reason(), outcome.sentence(), outcome.exit(), outcome.change(record))
         }
-        Err(error) => ledger.record.conclude(error.class.code(), &error.what, error.class.exit() as u8, now),
-    }
+        Err(error) => (error.class.into(), error.what.clone(), error.class.exit(), Change::when(error.next.as_str())),
+    };
+    record.last.at = machine.now();
+    record.last.took = u64::try_from((machine.uptime)().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
+    (record.last.code, record.last.text, record.last.exit, record.last.change) = (reason.code().into(), text, exit as u8, change);
+    record.conclude(reason);
+    let wanted = publish::wanted(machine, directory, record);
+    publish::publish(machine, record, wanted);
     ledger.save()
 }

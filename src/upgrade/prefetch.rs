@@ -20,7 +20,11 @@ use crate::upgrade::survey;
 /// The version that is to be fetched now, if any is.
 pub(super) fn coming<'d>(policy: &Policy, decision: &'d Decision) -> Option<&'d Release> {
     match decision {
-        Decision::Wait(Wait::Trigger { to, not_now: NotNow::OutsideWindow(_) }) if policy.prefetch == Prefetch::Yes => Some(to),
+        Decision::Wait(Wait::Trigger { to, not_now: NotNow::OutsideWindow(_) | NotNow::BeforeTurn { .. } })
+            if policy.prefetch == Prefetch::Yes =>
+        {
+            Some(to)
+        }
         _ => None,
     }
 }
@@ -51,7 +55,14 @@ pub(super) fn fetch(
         }
     };
     let transcript = Transcript::in_directory(lock.private());
-    let change = Change { machine, packages: &*packages, transcript: &transcript, plan: &plan, before: plan.service.before() };
+    let change = Change {
+        machine,
+        packages: &*packages,
+        transcript: &transcript,
+        plan: &plan,
+        before: plan.service.before(),
+        began: (machine.uptime)(),
+    };
     let transaction = match change.prepare(Mandate::Policy)? {
         Prepared::Ready(transaction) => transaction,
         Prepared::Forbidden(blocked) => {

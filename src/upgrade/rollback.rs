@@ -28,7 +28,7 @@ use crate::upgrade::{Outcome, leftover, locked, survey};
 /// # Errors
 /// What stopped it, with the next step; its class is the exit code.
 pub fn rollback(machine: &Machine, directory: &Path) -> Result<Outcome, Error> {
-    locked(machine, "rollback", |lock, ledger| {
+    locked(machine, directory, "rollback", |lock, ledger| {
         let policy = config::load(directory, machine.superuser)?.policy;
         if let Some(pending) = ledger.record.pending.as_mut().filter(|pending| pending.purpose == Purpose::Upgrade) {
             // What is not settled yet is what the person goes back from.
@@ -78,7 +78,14 @@ fn under_lock(machine: &Machine, policy: &Policy, lock: &Lock, ledger: &mut Ledg
     };
     let transcript = Transcript::in_directory(lock.private());
     transcript.rotate();
-    let change = Change { machine, packages: &*packages, transcript: &transcript, plan: &plan, before: plan.service.before() };
+    let change = Change {
+        machine,
+        packages: &*packages,
+        transcript: &transcript,
+        plan: &plan,
+        before: plan.service.before(),
+        began: (machine.uptime)(),
+    };
     let kept = ledger.record.kept.iter().find(|kept| kept.package == plan.package && kept.release == plan.to).cloned();
     if let Some(kept) = kept.filter(|kept| kept.checked(machine).is_ok()) {
         change.keep_the_way_back(Needs { download: kept.bytes, unpacked: 0 }, ledger);

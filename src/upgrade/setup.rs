@@ -9,11 +9,11 @@ use crate::host::hold::{self, FirstHold};
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages;
-use crate::host::record::Ledger;
+use crate::host::record::{self, Ledger};
 use crate::host::{enrolment, ownership, timer, transient};
 use crate::rules::facts::{Enrolment, NOT_ENROLLED};
 use crate::rules::policy::{Installer, Package};
-use crate::upgrade::root_only;
+use crate::upgrade::{publish, root_only};
 
 /// Makes this host ready for its first run: the timer has its offset; at the first installation the configuration directory is root's, and
 /// a hold that the stock updater left is ours. Says when the agent that runs has to be restarted to export its windows. Twice is as good as
@@ -69,6 +69,9 @@ fn settle(machine: &Machine, directory: &Path) -> Result<(), Error> {
 /// When it cannot be ended.
 pub fn release(machine: &Machine, directory: &Path, package: Option<Package>) -> Result<(), Error> {
     root_only(machine, "release")?;
+    if let Ok(record) = record::read(machine) {
+        publish::withdraw(machine, &record);
+    }
     let policy = config::load(directory, machine.superuser).ok().map(|loaded| loaded.policy);
     let configured = policy.and_then(|policy| packages::choose(machine, policy.installer, policy.repo.as_ref()).ok().flatten());
     // What is configured may be gone by now, or say that others install: the hold is ours all the same.

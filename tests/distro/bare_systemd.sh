@@ -20,7 +20,7 @@ one_line_brings_a_bare_host_to_an_enrolled_agent() {
     wait_for 'the agent to export its windows' test -s "$CONFIG/schedule"
     upgrade dry-run
     expect_exit 0
-    expect_said 'local time, opens in '
+    expect_said ', opens in '
     offer 16.2.1 yes
     configure verify-seconds 1
     systemctl start teleport-upgrade.service

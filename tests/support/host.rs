@@ -24,14 +24,18 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use teleport_upgrade::error::Error;
-use teleport_upgrade::host::machine::Machine;
+use teleport_upgrade::host::machine::{Attendance, Colours, Machine};
 use teleport_upgrade::host::signals::Orders;
 use teleport_upgrade::log::{Log, Priorities, Volume};
 use teleport_upgrade::rules::facts::Mandate;
+use teleport_upgrade::rules::local::Zone;
 use teleport_upgrade::rules::moment::Moment;
+use teleport_upgrade::rules::pause::LetsThrough;
 use teleport_upgrade::rules::policy::Package;
 use teleport_upgrade::upgrade::install::{Wanted, install};
+use teleport_upgrade::upgrade::pause::{self, End, Wish};
 use teleport_upgrade::upgrade::setup::{release, setup};
+use teleport_upgrade::upgrade::status::{self, Ask};
 use teleport_upgrade::upgrade::{dry_run, rollback, run};
 use time::UtcOffset;
 
@@ -42,6 +46,8 @@ use crate::support::server::Server;
 /// Wed 2026-11-25 12:00 UTC, two and a half days after this program was built.
 pub(crate) const NOON: i64 = 1_795_608_000;
 pub(crate) const HOUR: i64 = 3600;
+/// When the host was booted: three days before noon.
+const UP_SINCE: i64 = NOON - 72 * HOUR;
 const STATE: &str = "var/lib/teleport-upgrade";
 const CONFIG: &str = "etc/teleport-upgrade.d";
 /// Pauses shorter than this wait for a child process: they are real, and no time passes on the host's clock.
@@ -68,6 +74,7 @@ pub(crate) struct Host {
     pub volume: Volume,
     pub user: u32,
     pub superuser: u32,
+    pub attendance: Attendance,
 }
 
 impl Host {
@@ -98,6 +105,7 @@ impl Host {
             volume: Volume::Normal,
             user,
             superuser: user,
+            attendance: Attendance::Timer,
         };
         host.furnish();
         host
@@ -180,6 +188,11 @@ impl Host {
     }
 
     /// The processes of the machine that runs the tests, on a host without systemd.
+    /// What the host calls the user of the tests: nobody has logged in there.
+    pub(crate) fn name_of_the_user(&self) -> String {
+        format!("user {}", self.user)
+    }
+
     pub(crate) fn real_processes(&self) {
         fs::remove_dir(self.root("run/systemd/system")).unwrap();
         fs::remove_dir_all(self.root("proc")).unwrap();
@@ -313,7 +326,12 @@ impl Host {
                 Box::new(move |pid| drop(Command::new(&program).arg(pid.to_string()).status()))
             },
             orders: self.orders.clone(),
-            zone: Box::new(|_| UtcOffset::from_hms(9, 0, 0).ok()),
+            zone: Box::new(|_| Some(Zone::new(UtcOffset::from_hms(9, 0, 0).ok()?, "KST-9"))),
+            uptime: {
+                let clock = Rc::clone(&self.clock);
+                Box::new(move || Duration::from_millis((clock.get() - UP_SINCE * 1000).unsigned_abs()))
+            },
+            attendance: self.attendance,
             log: Log::new(Box::new(Page(Rc::clone(page))), self.volume, Priorities::Plain),
         }
     }
@@ -345,6 +363,28 @@ impl Host {
 
     pub(crate) fn dry_run(&self) -> Ran {
         self.act(|machine, config| dry_run(machine, config).map(|()| 0))
+    }
+
+    pub(crate) fn pause(&self, end: End, reason: Option<&str>, lets_through: LetsThrough) -> Ran {
+        let wish = Wish { end, reason: reason.map(str::to_owned), lets_through };
+        self.act(|machine, _| pause::pause(machine, &wish).map(|()| 0))
+    }
+
+    pub(crate) fn resume(&self) -> Ran {
+        self.act(|machine, _| pause::resume(machine).map(|()| 0))
+    }
+
+    /// The screen of `status` and its exit code.
+    pub(crate) fn status(&self, ask: Ask) -> (u8, String) {
+        let (mut screen, mut code) = (String::new(), 0);
+        let ran = self.act(|machine, config| {
+            let report = status::status(machine, config, ask);
+            screen = status::screen::of(&report, &*machine.zone, Colours::None);
+            code = report.condition().exit();
+            Ok(0)
+        });
+        assert_eq!(ran.said, "", "a page is no log");
+        (code, self.plain(&screen))
     }
 
     pub(crate) fn install(&self, wanted: &Wanted) -> Ran {

@@ -14,7 +14,7 @@ fn a_dry_run_says_the_decision_the_window_on_both_clocks_and_the_steps() {
             "[i] an upgrade is available (16.1.7 -> 16.2.0)",
             "[i] upgrade is non-critical and we are outside of maintenance window, not attempting.",
             "[i] the next window is Wed 2026-11-25 16:00 UTC to Wed 2026-11-25 17:00 UTC, in 4 h.",
-            "[i] window: Wed 2026-11-25 16:00 UTC to Wed 2026-11-25 17:00 UTC = Thu 2026-11-26 01:00 to Thu 2026-11-26 02:00 local time, opens in 4 h.",
+            "[i] window: Wed 2026-11-25 16:00-17:00 UTC = Thu 2026-11-26 01:00-02:00 KST, opens in 4 h.",
             "[i] steps that `run` would take once it does not have to wait:",
             "[i]   1. apt-get update",
             "[i]   2. apt-get install teleport-ent=16.2.0",
@@ -47,7 +47,7 @@ fn the_steps_of_a_dry_run_are_those_that_a_run_takes_word_for_word() {
         .collect();
     assert!(ran.said.contains("\n[i] steps that `run` would take now:\n"), "{}", ran.said);
     assert!(
-        ran.said.contains("\n[i] window: Wed 2026-11-25 12:00 UTC to Wed 2026-11-25 13:00 UTC = Wed 2026-11-25 21:00 to Wed 2026-11-25 22:00 local time, open, closes in 1 h.\n"),
+        ran.said.contains("\n[i] window: Wed 2026-11-25 12:00-13:00 UTC = 21:00-22:00 KST, open, closes in 1 h.\n"),
         "{}",
         ran.said
     );
@@ -89,7 +89,7 @@ fn a_dry_run_with_nothing_to_do_says_so_with_the_window() {
         host.dry_run().own_words(),
         [
             "[i] no upgrades available (16.1.7 == 16.1.7)",
-            "[i] window: Wed 2026-11-25 12:00 UTC to Wed 2026-11-25 13:00 UTC = Wed 2026-11-25 21:00 to Wed 2026-11-25 22:00 local time, open, closes in 1 h.",
+            "[i] window: Wed 2026-11-25 12:00-13:00 UTC = 21:00-22:00 KST, open, closes in 1 h.",
             "[i] dry run: nothing was changed.",
         ]
     );

@@ -20,7 +20,7 @@ fn a_version_that_failed_waits_longer_each_time_and_force_overrides() {
             "[!] 16.2.0 failed on this host before, not attempting again until Wed 2026-11-25 13:00 UTC, in 1 s; a new target or `teleport-upgrade force` ends the wait.",
         ]
     );
-    assert_eq!((ran.exit, ran.started), (0, Vec::new()));
+    assert_eq!((ran.exit, ran.changed), (0, Vec::new()));
     host.at(NOON + HOUR);
     assert_eq!(host.run().exit, 69);
     host.at(NOON + 3 * HOUR - 1);

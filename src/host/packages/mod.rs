@@ -321,6 +321,27 @@ pub fn database(machine: &Machine) -> String {
     lines.collect::<Vec<String>>().join("; ")
 }
 
+/// Where administrators hold packages besides the package databases: dnf's and zypper's settings.
+const RESTRAINTS: [&str; 8] = [
+    "/etc/dnf/dnf.conf",
+    "/etc/yum.conf",
+    "/etc/dnf/plugins/versionlock.conf",
+    "/etc/dnf/plugins/versionlock.list",
+    "/etc/dnf/versionlock.toml",
+    "/etc/yum.repos.d",
+    "/etc/zypp/locks",
+    "/etc/zypp/zypp.conf",
+];
+
+/// While this is the same nobody has begun or ended a hold: the package databases, and where else holds lie.
+#[must_use]
+pub fn evidence_of_holds(machine: &Machine) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let files = RESTRAINTS.iter().filter_map(|path| Some((path, machine.path(path).metadata().ok()?)));
+    let lines = files.map(|(path, m)| format!("; {path} {} {}.{}", m.size(), m.mtime(), m.mtime_nsec()));
+    database(machine) + &lines.collect::<String>()
+}
+
 /// What the package database says about one package.
 ///
 /// # Errors

@@ -1,0 +1,27 @@
+//! Who holds the package, for the account of a run that changes nothing: asked only when something has changed that could say otherwise,
+//! because a check starts no process (V28). An upgrade asks again itself.
+
+use crate::host::hold;
+use crate::host::machine::Machine;
+use crate::host::packages::{self, Packages, State, find_package};
+use crate::host::record::{HolderSeen, Record};
+use crate::rules::account::Holder;
+use crate::rules::policy::{Package, Policy};
+
+/// Notes the holder in the account of this run.
+pub(super) fn note(machine: &Machine, policy: &Policy, record: &mut Record) {
+    let is_known = record.holder.by != Holder::Unknown && record.holder.evidence == packages::evidence_of_holds(machine);
+    if !is_known
+        && let Ok(Some(packages)) = packages::choose(machine, policy.installer, policy.repo.as_ref())
+        && let Ok((package, state)) = find_package(&*packages, policy.package.as_ref())
+    {
+        saw(machine, &*packages, &package, &state, record);
+    }
+    record.last.inputs.hold = record.holder.by.clone();
+}
+
+/// Remembers what the package database said.
+pub(super) fn saw(machine: &Machine, packages: &dyn Packages, package: &Package, state: &State, record: &mut Record) {
+    let by = Holder::from(&hold::holder(machine, packages, package, state, record.first_hold));
+    record.holder = HolderSeen { evidence: packages::evidence_of_holds(machine), by };
+}
