@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
 suites=(apt repositories trust systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
     package_bare dnf_bare zypper_bare package_bare_systemd dnf_bare_systemd zypper_bare_systemd
-    package_pages_systemd)
+    package_pages_systemd watch_systemd)
 results=$1
 pattern=${2:-}
 
@@ -17,6 +17,7 @@ host_of() {
         dnf*) echo rpm-dnf ;;
         zypper*) echo rpm-zypper ;;
         package*) echo package-tools ;;
+        watch*) echo watch-tools ;;
         *) echo repository ;;
     esac
 }

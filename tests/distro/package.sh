@@ -41,6 +41,7 @@ a_release_directory_is_whole_and_its_arm64_program_runs() {
     mkdir /tmp/unpacked
     (cd /tmp/unpacked && rpm2cpio "$rpm" | cpio -id --quiet)
     cmp /tmp/unpacked/usr/sbin/teleport-upgrade $tree/usr/sbin/teleport-upgrade || failed 'the packages contain different programs'
+    cmp {/tmp/unpacked,$tree}/usr/share/doc/teleport-ent-updater/teleport-upgrade.rules.yml || failed 'the packages contain different alert rules'
     lint "$rpm"
 }
 

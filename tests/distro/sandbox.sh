@@ -238,6 +238,7 @@ layers_of() {
     case $1 in
         repository|rpm-tools) layers_of base ;;
         package-tools) layers_of repository ;;
+        watch-tools) layers_of package-tools ;;
         rpm-repository) layers_of rpm-tools ;;
         rpm-dnf|rpm-zypper) layers_of rpm-repository ;;
         *) stop "there is no layer called $1" ;;
