@@ -71,7 +71,7 @@ lay_out() {
     install -D -m 644 "$from/completions/teleport-upgrade.bash" "$root/usr/share/bash-completion/completions/teleport-upgrade"
     install -D -m 644 "$from/completions/_teleport-upgrade" "$root$zsh/_teleport-upgrade"
     install -D -m 644 "$from/completions/teleport-upgrade.fish" "$root/usr/share/fish/vendor_completions.d/teleport-upgrade.fish"
-    install -D -m 644 "$from/teleport-upgrade.rules.yml" "$root/usr/share/doc/$NAME/teleport-upgrade.rules.yml"
+    install -D -m 644 -t "$root/usr/share/doc/$NAME" "$from/teleport-upgrade.rules.yml" "$from/status.schema.json"
 }
 
 # dated ROOT: no file is younger than the release, or older.

@@ -109,7 +109,7 @@ fn h04_what_is_about_to_happen_is_on_disk_before_the_package_manager_is_called()
     host.run();
     assert_eq!(
         host.recorded_at_install("/pending"),
-        r#"{"agent":"running","back":null,"boot":"boot-1","database":"16.1.7","from":"16.1.7","hold":"ours","ill_before":null,"package":"teleport-ent","purpose":"upgrade","since":1795608000,"step":"install","to":"16.2.0","tried":1795608000,"tries":0}"#
+        r#"{"agent":"running","back":null,"boot":"boot-1","by":null,"database":"16.1.7","from":"16.1.7","hold":"ours","ill_before":null,"package":"teleport-ent","purpose":"upgrade","since":1795608000,"step":"install","to":"16.2.0","tried":1795608000,"tries":0}"#
     );
     assert_eq!(host.recorded_at_install("/upgrades"), "[]");
 }

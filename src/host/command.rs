@@ -156,7 +156,7 @@ impl Asked {
                 Ok(None) if elapsed < limit => {}
                 _ => return None,
             }
-            (machine.pause)((elapsed / 16).clamp(Duration::from_micros(300), Duration::from_millis(5)));
+            (machine.wait)((elapsed / 16).clamp(Duration::from_micros(300), Duration::from_millis(5)));
         }
     }
 }

@@ -76,7 +76,7 @@ pub struct Machine {
     /// What time it is.
     pub clock: Box<dyn Fn() -> Moment>,
     /// Waits.
-    pub pause: Box<dyn Fn(Duration)>,
+    pub wait: Box<dyn Fn(Duration)>,
     /// Tells a process to hang up (SIGHUP).
     pub hang_up: Box<dyn Fn(u32)>,
     /// Orders to end that this process was given.
@@ -115,7 +115,7 @@ impl Machine {
             superuser: 0,
             user: rustix::process::geteuid().as_raw(),
             clock: Box::new(|| Moment::from_unix(OffsetDateTime::now_utc().unix_timestamp())),
-            pause: Box::new(std::thread::sleep),
+            wait: Box::new(std::thread::sleep),
             hang_up: Box::new(|pid| {
                 if let Some(process) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
                     let _ = rustix::process::kill_process(process, rustix::process::Signal::HUP);

@@ -27,7 +27,8 @@ pub fn read(machine: &Machine) -> Result<Option<Pause>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(&path, &error)),
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| unreadable(&path, &error))
+    let pause: Pause = serde_json::from_slice(&bytes).map_err(|error| unreadable(&path, &error))?;
+    if pause.is_sound() { Ok(Some(pause)) } else { Err(unreadable(&path, &"it has control characters in it")) }
 }
 
 /// From now on this pause is the one.

@@ -15,7 +15,8 @@ use crate::host::hold::FirstHold;
 use crate::host::kept::Kept;
 use crate::host::lock::{Lock, STATE};
 use crate::host::machine::Machine;
-use crate::rules::account::{Account, Holder};
+use crate::host::process;
+use crate::rules::account::{Account, Attempt, Heard, Holder};
 use crate::rules::health::Complaint;
 use crate::rules::memory::Memory;
 use crate::rules::moment::Moment;
@@ -79,6 +80,12 @@ pub struct Record {
     /// Who holds the package, as it was last seen.
     #[serde(default)]
     pub holder: HolderSeen,
+    /// What was last heard from whoever is asked which version is wanted.
+    #[serde(default)]
+    pub heard: Option<Heard>,
+    /// The last attempt at the wanted version, if it came to nothing.
+    #[serde(default)]
+    pub attempt: Option<Attempt>,
     /// Where the metrics of the last run were written.
     #[serde(default)]
     pub metrics: Option<PathBuf>,
@@ -141,10 +148,36 @@ pub struct Pending {
     /// When it was last tried.
     #[serde(default = "long_ago")]
     pub tried: Moment,
+    /// The process that is at it.
+    #[serde(default)]
+    pub by: Option<Worker>,
     /// When it began.
     pub since: Moment,
     /// In which boot.
     pub boot: String,
+}
+
+/// A process of ours, told from a later one with the same id by its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    pid: u32,
+    started: u64,
+}
+
+impl Worker {
+    fn myself(machine: &Machine) -> Option<Self> {
+        let pid = std::process::id();
+        Some(Self { pid, started: process::start_time(machine, pid)? })
+    }
+}
+
+impl Pending {
+    /// Whether the process that is at it lives; any user can tell.
+    #[must_use]
+    pub fn is_at_work(&self, machine: &Machine) -> bool {
+        let lives = |worker: Worker| process::start_time(machine, worker.pid) == Some(worker.started);
+        self.boot == machine.boot() && self.by.is_some_and(lives)
+    }
 }
 
 const fn long_ago() -> Moment {
@@ -246,14 +279,17 @@ impl Default for Record {
             totals: Totals::default(),
             agent_down: 0,
             holder: HolderSeen::default(),
+            heard: None,
+            attempt: None,
             metrics: None,
         }
     }
 }
 
 impl Record {
-    /// Adds the end of a run, whose account is [`Record::last`]; the same verdict as before is counted, not repeated.
-    pub fn conclude(&mut self, reason: Reason) {
+    /// Adds the end of a run; the same verdict as before is counted, not repeated.
+    pub fn conclude(&mut self, reason: Reason, account: Account) {
+        self.last = account;
         let Account { at, code, text, exit, .. } = &self.last;
         let (now, exit) = (*at, *exit);
         match self.verdicts.last_mut() {
@@ -267,8 +303,10 @@ impl Record {
         if exit == 0 {
             self.succeeded = Some(now);
         }
-        if reason.is_converged() {
+        // Whoever installs a version that nobody wants has not converged.
+        if reason == Reason::NoTarget || (reason.is_converged() && self.last.inputs.wanted.is_some()) {
             self.converged = Some(now);
+            self.attempt = None;
         }
     }
 
@@ -323,8 +361,11 @@ fn free_name(directory: &Path, now: Moment) -> PathBuf {
 pub struct Ledger {
     /// What is kept; on disk once [`Ledger::save`] has returned.
     pub record: Record,
+    /// The account of this run, while it is being written.
+    pub account: Account,
     /// How long the machine had been up when this run last began to bring the agent onto another version.
     pub brought_up: Option<Duration>,
+    worker: Option<Worker>,
     directory: PathBuf,
 }
 
@@ -344,14 +385,17 @@ impl Ledger {
                 Record::default()
             }
         };
-        Self { record, brought_up: None, directory }
+        Self { record, account: Account::default(), brought_up: None, worker: Worker::myself(machine), directory }
     }
 
     /// Puts the record on disk.
     ///
     /// # Errors
     /// [`Class::Disk`]; the record on disk is the one before.
-    pub fn save(&self) -> Result<(), Error> {
+    pub fn save(&mut self) -> Result<(), Error> {
+        if let Some(pending) = &mut self.record.pending {
+            pending.by = self.worker;
+        }
         let path = self.directory.join("record.json");
         let text = serde_json::to_vec(&self.record).map_err(std::io::Error::from);
         text.and_then(|text| durable::write(&path, &text)).map_err(|error| {

@@ -187,7 +187,7 @@ fn hang_up(machine: &Machine, pid: u32, installed: (u64, u64)) -> Result<Brought
         if let Some(process) = new() {
             return Ok(Brought::By(Means::HangUp(pid), process));
         }
-        (machine.pause)(LOOK_AGAIN);
+        (machine.wait)(LOOK_AGAIN);
     }
     Process::with_id(machine, pid).map(Brought::NotBrought).ok_or_else(|| {
         Error::new(
@@ -213,7 +213,7 @@ fn taken_over(machine: &Machine, installed: (u64, u64)) -> Result<Option<Process
         nobody = if is_executed(machine, installed) { 0 } else { nobody + 1 };
         if let Some(process) = unit.in_charge(machine).filter(|process| process.executes == Some(installed)) {
             // One that is gone a moment later has not taken charge.
-            (machine.pause)(SETTLED);
+            (machine.wait)(SETTLED);
             if Process::with_id(machine, process.pid) == Some(process) {
                 return Ok(Some(process));
             }
@@ -222,7 +222,7 @@ fn taken_over(machine: &Machine, installed: (u64, u64)) -> Result<Option<Process
         if matches!(unit.active.as_str(), "failed" | "inactive") || nobody >= NOBODY {
             return Ok(None);
         }
-        (machine.pause)(LOOK_AGAIN);
+        (machine.wait)(LOOK_AGAIN);
     }
     Ok(None)
 }

@@ -43,25 +43,35 @@ pub fn look(machine: &Machine) -> (Timer, Started) {
         return (Timer::NoSystemd, Started::default());
     }
     let show = |unit, properties| query(machine, &Argv::new("systemctl", ["show", "--property", properties, unit]), ANSWER_LIMIT);
-    let timer = show("teleport-upgrade.timer", "LoadState,ActiveState,UnitFileState,NextElapseUSecMonotonic");
-    let service = show("teleport-upgrade.service", "ActiveState,ExecStart,DropInPaths");
+    let timer = show(
+        "teleport-upgrade.timer",
+        "LoadState,ActiveState,SubState,UnitFileState,NextElapseUSecMonotonic,ActiveEnterTimestampMonotonic",
+    );
+    let service = show("teleport-upgrade.service", "LoadState,ActiveState,ExecStart,FragmentPath,DropInPaths");
     match (timer, service) {
         (Ok(timer), Ok(service)) if timer.success && service.success => {
-            let left = |next: u64| i64::try_from(next).unwrap_or(i64::MAX).saturating_sub_unsigned((machine.uptime)().as_secs());
-            (standing(&timer.stdout, |next| machine.now().plus(left(next))), started(&service.stdout))
+            let up = i64::try_from((machine.uptime)().as_secs()).unwrap_or(i64::MAX);
+            (standing(&timer.stdout, machine.now(), up), started(&service.stdout))
         }
         (Err(error), _) | (_, Err(error)) => (Timer::Unknown(error.what), Started::default()),
         (Ok(timer), Ok(_)) => (Timer::Unknown(format!("`systemctl show` ended with {}", timer.ending)), Started::default()),
     }
 }
 
-/// Reads `systemctl show` of the timer; `moment` is when so many seconds after boot are.
-fn standing(text: &str, moment: impl Fn(u64) -> Moment) -> Timer {
+/// Reads `systemctl show` of the timer, `up` seconds after boot.
+fn standing(text: &str, now: Moment, up: i64) -> Timer {
     let value =
         |name: &str| text.lines().find_map(|line| line.split_once('=').filter(|(key, _)| *key == name)).map_or("", |(_, v)| v);
     match (value("LoadState"), value("ActiveState")) {
         ("not-found", _) => Timer::Missing,
-        (_, "active") => Timer::Alive { next: seconds(value("NextElapseUSecMonotonic")).map(moment) },
+        // It has fired for the last time: nothing will make it fire again (H27).
+        (_, "active") if value("SubState") == "elapsed" => {
+            Timer::Dead { active: "elapsed".into(), file: value("UnitFileState").to_owned() }
+        }
+        (_, "active") => Timer::Alive {
+            next: seconds(value("NextElapseUSecMonotonic")).map(|next| now.plus(next.saturating_sub(up))),
+            age: value("ActiveEnterTimestampMonotonic").parse().ok().map(|entered: i64| up.saturating_sub(entered / 1_000_000)),
+        },
         (_, active) => Timer::Dead { active: active.to_owned(), file: value("UnitFileState").to_owned() },
     }
 }
@@ -72,10 +82,13 @@ fn started(text: &str) -> Started {
         text.lines().filter_map(move |line| line.split_once('=').filter(|(key, _)| *key == name)).map(|(_, value)| value)
     };
     let ours = values("ExecStart").any(|value| value.contains("argv[]=/usr/sbin/teleport-upgrade run "));
-    let drop_ins = values("DropInPaths").flat_map(str::split_ascii_whitespace).map(str::to_owned);
+    let is_there = values("LoadState").all(|value| value != "not-found");
+    let drop_ins: Vec<&str> = values("DropInPaths").flat_map(str::split_ascii_whitespace).collect();
+    let unit: Vec<&str> = values("FragmentPath").filter(|path| !path.is_empty()).collect();
+    let strange = if drop_ins.is_empty() { unit } else { drop_ins };
     Started {
         at_work: values("ActiveState").any(|value| value == "activating"),
-        replaced_by: if ours { Vec::new() } else { drop_ins.collect() },
+        replaced_by: if ours || !is_there { Vec::new() } else { strange.into_iter().map(str::to_owned).collect() },
     }
 }
 
@@ -124,18 +137,24 @@ mod tests {
     #[test]
     fn the_timer_and_what_it_starts_are_read_as_systemd_shows_them() {
         let at = Moment::from_unix(1_000_000);
-        let timer = |text| standing(text, |seconds| at.plus(i64::try_from(seconds).unwrap()));
-        let alive = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNextElapseUSecMonotonic=1h 2min 3.004s\n";
-        assert_eq!(timer(alive), Timer::Alive { next: Some(at.plus(3723)) });
+        let timer = |text| standing(text, at, 3600);
+        let alive = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNextElapseUSecMonotonic=1h 2min 3.004s\nActiveEnterTimestampMonotonic=3000000000\n";
+        assert_eq!(timer(alive), Timer::Alive { next: Some(at.plus(123)), age: Some(600) });
         let waiting = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNextElapseUSecMonotonic=infinity\n";
-        assert_eq!(timer(waiting), Timer::Alive { next: None });
+        assert_eq!(timer(waiting), Timer::Alive { next: None, age: None });
         let dead = Timer::Dead { active: "inactive".into(), file: "disabled".into() };
         assert_eq!(timer("LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n"), dead);
         assert_eq!(timer("LoadState=not-found\nActiveState=inactive\n"), Timer::Missing);
+        let elapsed =
+            "LoadState=loaded\nActiveState=active\nSubState=elapsed\nUnitFileState=enabled\nNextElapseUSecMonotonic=infinity\n";
+        assert_eq!(timer(elapsed), Timer::Dead { active: "elapsed".into(), file: "enabled".into() });
         let ours = "ActiveState=activating\nExecStart={ path=/usr/sbin/teleport-upgrade ; argv[]=/usr/sbin/teleport-upgrade run ; ignore_errors=no ; start_time=[n/a] }\nDropInPaths=/etc/systemd/system/teleport-upgrade.service.d/proxy.conf\n";
         assert_eq!(started(ours), Started { at_work: true, replaced_by: Vec::new() });
         let replaced = "ActiveState=inactive\nExecStart={ path=/bin/echo ; argv[]=/bin/echo off ; ignore_errors=no }\nDropInPaths=/etc/a.conf /run/b.conf\n";
         assert_eq!(started(replaced), Started { at_work: false, replaced_by: vec!["/etc/a.conf".into(), "/run/b.conf".into()] });
+        let masked = "LoadState=masked\nActiveState=inactive\nFragmentPath=/etc/systemd/system/teleport-upgrade.service\n";
+        assert_eq!(started(masked).replaced_by, ["/etc/systemd/system/teleport-upgrade.service"]);
+        assert_eq!(started("LoadState=not-found\nActiveState=inactive\n"), Started::default());
     }
 
     #[test]

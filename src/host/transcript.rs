@@ -150,7 +150,7 @@ fn follow(machine: &Machine, argv: &Argv, child: &mut Child, follower: &mut Foll
             warn_at += STUCK_REMINDER;
         }
         // The end is noticed a few thousandths too late at most, and a long upgrade is not polled to death.
-        (machine.pause)((begun.elapsed() / 256).clamp(Duration::from_millis(1), Duration::from_millis(40)));
+        (machine.wait)((begun.elapsed() / 256).clamp(Duration::from_millis(1), Duration::from_millis(40)));
     }
 }
 

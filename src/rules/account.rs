@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rules::facts::{Critical, Enrolment};
 use crate::rules::health::Complaint;
-use crate::rules::memory::Memory;
+use crate::rules::memory::Failed;
 use crate::rules::moment::Moment;
 use crate::rules::pause::Pause;
 use crate::rules::plan::Held;
@@ -30,6 +30,34 @@ pub struct Account {
     pub exit: u8,
     /// What will change that.
     pub change: Change,
+}
+
+/// What was last heard from whoever is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The version that is wanted; none, if none is.
+    pub wanted: Option<Release>,
+    /// Whether it is critical.
+    pub critical: Critical,
+    /// When.
+    pub at: Moment,
+}
+
+/// The last attempt at a version that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The version.
+    pub to: Release,
+    /// When it ended.
+    pub at: Moment,
+    /// A stable word: see [`crate::rules::reason`].
+    pub code: String,
+    /// In a sentence.
+    pub text: String,
+    /// The last lines that a tool wrote.
+    pub said: Vec<String>,
+    /// What to do.
+    pub next: String,
 }
 
 /// What ends a state of affairs.
@@ -69,8 +97,12 @@ pub struct Inputs {
     pub hold: Holder,
     /// A person wants no upgrades now.
     pub pause: Option<Pause>,
-    /// Versions that failed here, and what else earlier runs left.
-    pub memory: Memory,
+    /// The version failed here.
+    pub failed: Option<Failed>,
+    /// The host was in the version's way.
+    pub hindered: Option<Failed>,
+    /// A person went back from this version.
+    pub held_back: Option<Release>,
     /// The agent that runs.
     pub agent: Pulse,
     /// How many seconds this host's clock is ahead of the version server's.

@@ -19,9 +19,7 @@ pub fn change(policy: &Policy, facts: &Facts, decision: &Decision, now: Moment) 
         Decision::Stay(Stay::NoTarget) => "the version server names a version",
         Decision::Upgrade { .. } => "the next run makes the upgrade",
         Decision::Wait(wait) => match wait {
-            Wait::FailedBefore { .. } | Wait::Hindered { .. } => {
-                "it is tried again; at once by `teleport-upgrade force`, or for another version"
-            }
+            Wait::FailedBefore { .. } | Wait::Hindered { .. } => "it is tried again (at once: `teleport-upgrade force`)",
             Wait::HeldBack { .. } => "another version is wanted, or `teleport-upgrade force`",
             Wait::Paused { pause, .. } if pause.until.is_none() => "somebody resumes: teleport-upgrade resume",
             Wait::Paused { .. } => "the pause ends, or `teleport-upgrade resume`",

@@ -36,8 +36,7 @@ pub fn text(figures: &Figures) -> String {
     let Figures { last, updater, installed, target, succeeded, converged, changes, agent_down } = figures;
     let mut page = Page(String::new());
     let reason = Reason::of_code(&last.code).unwrap_or(Reason::Internal);
-    let is_converged =
-        reason.is_converged() || matches!((installed, target), (Some(installed), Some(target)) if installed == target);
+    let is_converged = reason.is_converged() && *converged == Some(last.at);
     page.head("info", "gauge", "Versions on this host, as labels.");
     let version = |release: &Option<&Release>| release.map(ToString::to_string).unwrap_or_default();
     page.sample("info", &[("updater", updater), ("installed", &version(installed)), ("target", &version(target))], 1);

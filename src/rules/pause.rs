@@ -32,6 +32,19 @@ pub enum LetsThrough {
 }
 
 impl Pause {
+    /// What is assumed of a pause that cannot be read: somebody wants none, and nobody knows more.
+    #[must_use]
+    pub fn unreadable(now: Moment) -> Self {
+        let by = "somebody (what was written down cannot be read)".into();
+        Self { by, since: now, until: None, reason: None, lets_through: LetsThrough::Critical }
+    }
+
+    /// Whether what is said in it fits a line on a terminal.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        !self.by.chars().any(char::is_control) && self.reason.as_deref().is_none_or(|text| reason(text).is_ok())
+    }
+
     /// Whether it has ended by itself.
     #[must_use]
     pub fn is_over(&self, now: Moment) -> bool {

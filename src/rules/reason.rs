@@ -221,6 +221,24 @@ impl Reason {
         }
     }
 
+    /// Whether a run that ended so was told to wait.
+    #[must_use]
+    pub const fn is_wait(self) -> bool {
+        matches!(
+            self,
+            Self::RolledBack
+                | Self::Due
+                | Self::OutsideWindow
+                | Self::BeforeTurn
+                | Self::Paused
+                | Self::HeldBack
+                | Self::Returning
+                | Self::FailedBefore
+                | Self::Hindered
+                | Self::MaybeUnhealthy
+        )
+    }
+
     /// Whether the agent is where it is wanted.
     #[must_use]
     pub const fn is_converged(self) -> bool {

@@ -22,6 +22,8 @@ pub enum Timer {
     Alive {
         /// The next run.
         next: Option<Moment>,
+        /// For how many seconds it has been there to run us.
+        age: Option<i64>,
     },
 }
 
@@ -30,7 +32,8 @@ pub enum Timer {
 pub struct Started {
     /// Whether it is at work now.
     pub at_work: bool,
-    /// The files below which another program stands in for us, if one does: `teleport-update` lays out such a drop-in, and so may a person.
+    /// By what another program stands in for us, if one does: `teleport-update` lays out a drop-in for that, and so may a person; or the unit
+    /// is masked, or somebody's own.
     pub replaced_by: Vec<String>,
 }
 
@@ -50,8 +53,8 @@ impl Timer {
 
 /// The seconds of a span as systemd writes it (systemd.time(7)): `1d 2h 3min 4.5s`. `None` for `infinity`, `0` (no such moment) and nonsense.
 #[must_use]
-pub fn seconds(span: &str) -> Option<u64> {
-    let mut total: u64 = 0;
+pub fn seconds(span: &str) -> Option<i64> {
+    let mut total: i64 = 0;
     for word in span.split_ascii_whitespace() {
         let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = match word.get(digits.len()..)? {
@@ -65,7 +68,7 @@ pub fn seconds(span: &str) -> Option<u64> {
             "ms" | "us" => 0,
             _ => return None,
         };
-        let whole: u64 = digits.split('.').next()?.parse().ok()?;
+        let whole: i64 = digits.split('.').next()?.parse().ok().filter(|_| digits.starts_with(|c: char| c.is_ascii_digit()))?;
         total = total.checked_add(whole.checked_mul(unit)?)?;
     }
     (total > 0).then_some(total)

@@ -128,6 +128,7 @@ impl Change<'_> {
             back: None,
             tries: 0,
             tried: machine.now(),
+            by: None,
             since: machine.now(),
             boot: machine.boot(),
         });

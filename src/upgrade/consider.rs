@@ -15,13 +15,13 @@ use crate::offers::authorities::Authorities;
 use crate::offers::client::{Answer, Limits, Surroundings, VersionServer};
 use crate::offers::proxy::Proxies;
 use crate::offers::reply::Offered;
-use crate::rules::account::{Asked, FileState, Inputs, Windows};
+use crate::rules::account::{Account, Asked, FileState, Heard, Inputs, Windows};
 use crate::rules::decide::{Decision, decide};
 use crate::rules::facts::{Critical, Facts, Mandate, Target};
 use crate::rules::foresight;
 use crate::rules::moment::{Moment, span};
+use crate::rules::pause::Pause;
 use crate::rules::policy::{Detail, Policy, Transport};
-use crate::rules::reason::Reason;
 use crate::rules::turn::Place;
 use crate::rules::window::{Schedule, Standing};
 use crate::rules::wording;
@@ -40,6 +40,15 @@ pub(super) struct Considered {
 }
 
 impl Considered {
+    /// Puts into the account what was decided, on what, and what will change it.
+    pub(super) fn account_for(&self, policy: &Policy, account: &mut Account) {
+        let Self { facts, decision, now, .. } = self;
+        account.inputs.installed.clone_from(&facts.installed);
+        account.inputs.wanted = facts.target.release().cloned();
+        account.inputs.critical = facts.critical;
+        account.change = foresight::change(policy, facts, decision, *now);
+    }
+
     /// Logs the decision and how it came about.
     pub(super) fn say(&self, machine: &Machine, policy: &Policy) {
         for (level, text) in wording::of(policy, &self.facts, &self.decision, self.now) {
@@ -66,62 +75,33 @@ pub(super) struct Question {
     pub(super) ask: Ask,
 }
 
-/// Finds out what there is to know and decides.
+/// Finds out what there is to know and decides; what is known goes into `account` as it comes.
 pub(super) fn consider(
     machine: &Machine,
     directory: &Path,
     policy: &Policy,
     record: &mut Record,
+    account: &mut Account,
     question: Question,
 ) -> Result<Considered, Error> {
     let Question { mandate, attendance, ask } = question;
     if policy.detail == Detail::Debug {
         machine.log.say_everything();
     }
+    let (agent, schedule) = look_around(machine, directory, policy, record, account);
     let now = machine.now();
-    let agent = agent::ask(machine, record.agent.as_ref());
-    if let Agent::Silent(why) = &agent {
-        machine.log.warning(format!("{why}."));
-    }
-    let schedule = match config::read_schedule(directory) {
-        // What only root may read was read by the last run.
-        Schedule::Unreadable(_) if !machine.is_superuser() && record.last.inputs.schedule.state == FileState::Read => {
-            record.last.inputs.schedule.schedule()
-        }
-        schedule => schedule,
-    };
     if !matches!(schedule.standing(now), Standing::NoneAhead(_)) {
         // Also when nobody can be asked now: an agent that exports its schedule is not ill.
         record.memory.unhealthy_since = None;
     }
-    let pause = pause::read(machine)?;
-    let enrolment = enrolment::look(machine);
-    let inputs = &mut record.last.inputs;
-    let heard = std::mem::replace(
-        inputs,
-        Inputs {
-            installed: agent.version().cloned(),
-            schedule: Windows::of(&schedule, now),
-            enrolment,
-            pause: pause.clone(),
-            memory: record.memory.clone(),
-            agent: pulse::feel(machine),
-            ..Inputs::default()
-        },
-    );
     let mut server = None;
-    inputs.asked = match &policy.pin {
-        Some(_) => Asked::Pin,
-        None => Asked::Server(policy.endpoint.to_string()),
-    };
-    let target = match (&policy.pin, ask) {
-        (Some(pinned), _) => Target::Pinned(pinned.clone()),
-        (None, Ask::Nobody) if record.last.code == Reason::NoTarget.code() => Target::NoneNow,
-        (None, Ask::Nobody) => Target::Offered(heard.wanted.or_else(|| record.memory.target.clone()).ok_or_else(nothing_heard)?),
+    let (target, heard) = match (&policy.pin, ask) {
+        (Some(pinned), _) => (Target::Pinned(pinned.clone()), Critical::NotAsked),
+        (None, Ask::Nobody) => remembered(record).ok_or_else(nothing_heard)?,
         (None, Ask::Server) => {
             let answer = answered(machine, server.insert(connect(machine, policy)?))?;
-            inputs.clock_apart = answer.server_time.map(|theirs| machine.now().since(theirs));
-            target(answer)
+            account.inputs.clock_apart = answer.server_time.map(|theirs| machine.now().since(theirs));
+            (target(answer), Critical::NotAsked)
         }
     };
     let place = match (&target, attendance) {
@@ -131,10 +111,10 @@ pub(super) fn consider(
     let mut facts = Facts {
         installed: agent.version().cloned(),
         target,
-        critical: if ask == Ask::Nobody { heard.critical } else { Critical::NotAsked },
+        critical: heard,
         schedule,
-        enrolment,
-        pause,
+        enrolment: account.inputs.enrolment,
+        pause: account.inputs.pause.clone(),
         place,
         memory: record.memory.clone(),
         mandate,
@@ -145,14 +125,63 @@ pub(super) fn consider(
         facts.critical = critical(machine, server);
         decision = decide(policy, &facts, now);
     }
-    inputs.wanted = facts.target.release().cloned();
-    inputs.critical = facts.critical;
-    record.last.change = foresight::change(policy, &facts, &decision, now);
+    if ask == Ask::Server && policy.pin.is_none() {
+        record.heard = Some(Heard { wanted: facts.target.release().cloned(), critical: facts.critical, at: now });
+    }
     let agent = match agent {
         Agent::Says(known) => Some(known),
         Agent::Silent(_) => None,
     };
-    Ok(Considered { facts, decision, now, agent })
+    let considered = Considered { facts, decision, now, agent };
+    considered.account_for(policy, account);
+    Ok(considered)
+}
+
+/// What can be known of the host without asking anybody else.
+pub(super) fn look_around(
+    machine: &Machine,
+    directory: &Path,
+    policy: &Policy,
+    record: &Record,
+    account: &mut Account,
+) -> (Agent, Schedule) {
+    let now = machine.now();
+    let agent = agent::ask(machine, record.agent.as_ref());
+    if let Agent::Silent(why) = &agent {
+        machine.log.warning(format!("{why}."));
+    }
+    let last = &record.last.inputs.schedule;
+    let schedule = match config::read_schedule(directory) {
+        // What only root may read was read by the last run.
+        Schedule::Unreadable(_) if !machine.is_superuser() && last.state == FileState::Read => last.schedule(),
+        schedule => schedule,
+    };
+    let pause = pause::read(machine).unwrap_or_else(|error| {
+        machine.log.warning(error.to_string());
+        Some(Pause::unreadable(now))
+    });
+    account.inputs = Inputs {
+        installed: agent.version().cloned(),
+        asked: policy.pin.as_ref().map_or_else(|| Asked::Server(policy.endpoint.to_string()), |_| Asked::Pin),
+        schedule: Windows::of(&schedule, now),
+        enrolment: enrolment::look(machine),
+        pause,
+        failed: record.memory.failed.clone(),
+        hindered: record.memory.hindered.clone(),
+        held_back: record.memory.held_back.clone(),
+        agent: pulse::feel(machine),
+        ..Inputs::default()
+    };
+    (agent, schedule)
+}
+
+/// What a run heard last.
+fn remembered(record: &Record) -> Option<(Target, Critical)> {
+    match &record.heard {
+        Some(Heard { wanted: None, .. }) => Some((Target::NoneNow, Critical::NotAsked)),
+        Some(Heard { wanted: Some(wanted), critical, .. }) => Some((Target::Offered(wanted.clone()), *critical)),
+        None => Some((Target::Offered(record.memory.target.clone()?), Critical::NotAsked)),
+    }
 }
 
 pub(super) fn connect<'m>(machine: &'m Machine, policy: &Policy) -> Result<VersionServer<'m>, Error> {
@@ -169,7 +198,7 @@ pub(super) fn connect<'m>(machine: &'m Machine, policy: &Policy) -> Result<Versi
         proxies: Proxies { https: variable("HTTPS_PROXY"), all: variable("ALL_PROXY"), none: variable("NO_PROXY") },
         user_agent: concat!("teleport-upgrade/", env!("CARGO_PKG_VERSION")),
         limits: Limits::default(),
-        pause: &machine.pause,
+        pause: &machine.wait,
     };
     VersionServer::new(&policy.endpoint, policy.transport, surroundings)
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 use crate::config;
 use crate::error::Error;
 use crate::host::hold::FirstHold;
-use crate::host::machine::{Attendance, Machine};
+use crate::host::machine::Machine;
 use crate::host::packages::{self, Lists, Packages};
 use crate::host::record::{self, Record};
+use crate::rules::account::Account;
 use crate::rules::decide::{Decision, Wait};
 use crate::rules::facts::{Facts, Mandate};
 use crate::rules::local::both_of;
@@ -36,8 +37,8 @@ pub fn dry_run(machine: &Machine, directory: &Path) -> Result<(), Error> {
             .warning(format!("the configuration directory has a file {name} that this version does not know; it is ignored."));
     }
     let mut record = what_is_remembered(machine);
-    let question = Question { mandate: Mandate::Policy, attendance: Attendance::Timer, ask: Ask::Server };
-    let mut considered = consider(machine, directory, &loaded.policy, &mut record, question)?;
+    let question = Question { mandate: Mandate::Policy, attendance: machine.attendance, ask: Ask::Server };
+    let mut considered = consider(machine, directory, &loaded.policy, &mut record, &mut Account::default(), question)?;
     survey::ask_database(machine, &loaded.policy, &mut considered)?;
     considered.say(machine, &loaded.policy);
     machine.log.info(window_line(machine, &considered.facts.schedule, considered.now));

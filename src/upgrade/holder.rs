@@ -4,12 +4,13 @@
 use crate::host::hold;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Packages, State, find_package};
-use crate::host::record::{HolderSeen, Record};
+use crate::host::record::{HolderSeen, Ledger, Record};
 use crate::rules::account::Holder;
 use crate::rules::policy::{Package, Policy};
 
 /// Notes the holder in the account of this run.
-pub(super) fn note(machine: &Machine, policy: &Policy, record: &mut Record) {
+pub(super) fn note(machine: &Machine, policy: &Policy, ledger: &mut Ledger) {
+    let record = &mut ledger.record;
     let is_known = record.holder.by != Holder::Unknown && record.holder.evidence == packages::evidence_of_holds(machine);
     if !is_known
         && let Ok(Some(packages)) = packages::choose(machine, policy.installer, policy.repo.as_ref())
@@ -17,7 +18,7 @@ pub(super) fn note(machine: &Machine, policy: &Policy, record: &mut Record) {
     {
         saw(machine, &*packages, &package, &state, record);
     }
-    record.last.inputs.hold = record.holder.by.clone();
+    ledger.account.inputs.hold = record.holder.by.clone();
 }
 
 /// Remembers what the package database said.

@@ -85,6 +85,7 @@ pub fn install(machine: &Machine, directory: &Path, wanted: &Wanted) -> Result<O
     })?;
     let mut ledger = Ledger::open(machine, &lock);
     let Some((package, version, completeness)) = present(&*packages, &policy)? else {
+        let _ = consider::look_around(machine, directory, &policy, &ledger.record, &mut ledger.account);
         let ended = bring(machine, &*packages, &policy, wanted, &lock, &mut ledger);
         let saved = outcome::conclude(machine, directory, &mut ledger, &ended, began);
         return ended.and_then(|outcome| saved.map(|()| outcome));
@@ -136,7 +137,10 @@ fn bring(
         Wanted::Exactly(release) => release.clone(),
         Wanted::Offered(Channel { endpoint, .. }) => {
             match consider::offered(machine, &mut consider::connect(machine, policy)?)? {
-                Target::Offered(release) | Target::Pinned(release) => release,
+                Target::Offered(release) | Target::Pinned(release) => {
+                    ledger.account.inputs.wanted = Some(release.clone());
+                    release
+                }
                 Target::NoneNow => {
                     return Err(Error::new(
                         Class::Server,

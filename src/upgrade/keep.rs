@@ -86,7 +86,7 @@ impl Change<'_> {
     }
 
     /// Only what the record on disk does not know either is removed.
-    fn tidy(&self, ledger: &Ledger) {
+    fn tidy(&self, ledger: &mut Ledger) {
         match ledger.save() {
             Ok(()) => kept::tidy(self.machine, &ledger.record.kept),
             Err(error) => self.machine.log.warning(error.to_string()),

@@ -271,7 +271,7 @@ fn wait_for_the_orphan(machine: &Machine, packages: &dyn Packages, transcript: &
             machine.log.info(format!("waiting for {who}, which is still at work."));
             said = true;
         }
-        (machine.pause)(LOOK_AGAIN);
+        (machine.wait)(LOOK_AGAIN);
     }
     Err(Error::new(
         Class::Busy,

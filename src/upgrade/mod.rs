@@ -33,7 +33,6 @@ use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages;
 use crate::host::record::Ledger;
-use crate::rules::account::Account;
 use crate::rules::decide::{Decision, remember};
 use crate::rules::facts::Mandate;
 use crate::rules::plan::{Held, plan};
@@ -82,7 +81,6 @@ fn locked(
 }
 
 fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock, ledger: &mut Ledger) -> Result<Outcome, Error> {
-    ledger.record.last = Account::default();
     let loaded = config::load(directory, machine.superuser);
     // Even with a configuration that makes no sense, what was begun is looked at first.
     let left = match leftover::settle(machine, loaded.as_ref().ok().map(|l| &l.policy), mandate, lock, ledger)? {
@@ -98,12 +96,13 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
     }
 
     let question = Question { mandate, attendance: machine.attendance, ask: Ask::Server };
-    let considered = consider::consider(machine, directory, policy, &mut ledger.record, question);
-    let mut considered = considered.inspect_err(|_| holder::note(machine, policy, &mut ledger.record))?;
+    let considered = consider::consider(machine, directory, policy, &mut ledger.record, &mut ledger.account, question);
+    let mut considered = considered.inspect_err(|_| holder::note(machine, policy, ledger))?;
     survey::ask_database(machine, policy, &mut considered)?;
     half_installed::settle(machine, policy, &mut considered, lock, ledger)?;
+    considered.account_for(policy, &mut ledger.account);
     if !matches!(considered.decision, Decision::Upgrade { .. }) {
-        holder::note(machine, policy, &mut ledger.record);
+        holder::note(machine, policy, ledger);
     }
     considered.say(machine, policy);
     ledger.record.agent.clone_from(&considered.agent);
@@ -126,7 +125,7 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
     };
     machine.log.speak_up();
     let site = survey::survey(machine, &*packages, policy, &considered.facts, ledger.record.first_hold)?;
-    ledger.record.last.inputs.hold = (&site.held).into();
+    ledger.account.inputs.hold = (&site.held).into();
     if site.held == Held::No && hold::place(machine) == packages.place() {
         hold::disclaim(machine);
     }

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::error::{Error, Exit};
+use crate::error::{Class, Error, Exit};
 use crate::host::machine::Machine;
 use crate::host::record::{Back, Fault, Ledger, Record};
-use crate::rules::account::Change;
+use crate::rules::account::{Account, Attempt, Change, Holder};
 use crate::rules::decide::{Decision, Refusal, Stay, Wait};
 use crate::rules::memory::Failed;
 use crate::rules::plan::Blocked;
@@ -29,6 +29,8 @@ pub enum Outcome {
     Blocked(Blocked),
     /// What `install` was to bring is there.
     AlreadyThere(Release),
+    /// What `rollback` was to go back to is there.
+    BackAlready(Release),
     /// The new version failed, and the agent is well on the one before.
     WentBack {
         /// The version that failed.
@@ -81,6 +83,7 @@ impl Outcome {
             Self::RolledBack { .. } => Reason::RolledBack,
             Self::LeftToOthers { .. } => Reason::LeftToOthers,
             Self::AlreadyThere(_) => Reason::UpToDate,
+            Self::BackAlready(_) => Reason::HeldBack,
             Self::Blocked(_) => Reason::Blocked,
             Self::Decided(decision) => decision.into(),
         }
@@ -89,7 +92,7 @@ impl Outcome {
     /// Says what the log does not say yet.
     pub(super) fn say(&self, machine: &Machine) {
         match self {
-            Self::Decided(_) | Self::AlreadyThere(_) => {}
+            Self::Decided(_) | Self::AlreadyThere(_) | Self::BackAlready(_) => {}
             Self::LeftToOthers { to } => {
                 machine.log.info(format!("the file `installer` says `nop`: leaving the upgrade to {to} to others."))
             }
@@ -109,15 +112,17 @@ impl Outcome {
     }
 
     /// What will change it. What a decision waits for was found with the decision.
-    fn change(&self, record: &Record) -> Change {
+    fn change(&self, account: &Account, record: &Record) -> Change {
         match self {
-            Self::Decided(_) => record.last.change.clone(),
+            Self::Decided(_) => account.change.clone(),
             Self::Upgraded { .. } | Self::AlreadyThere(_) => Change::when("another version is wanted"),
-            Self::RolledBack { .. } => Change::when("another version is wanted, or `teleport-upgrade force`"),
+            Self::RolledBack { .. } | Self::BackAlready(_) => {
+                Change::when("another version is wanted, or `teleport-upgrade force`")
+            }
             Self::LeftToOthers { to } => Change::when(format!("whoever installs here installs {to}")),
             Self::Blocked(Blocked(why)) => Change::when(why.split_once("next: ").map_or(why.as_str(), |(_, next)| next)),
             Self::WentBack { .. } => Change {
-                what: "it is tried again; at once by `teleport-upgrade force`, or for another version".into(),
+                what: "it is tried again (at once: `teleport-upgrade force`)".into(),
                 at: record.memory.failed.as_ref().or(record.memory.hindered.as_ref()).map(Failed::until),
             },
         }
@@ -128,7 +133,9 @@ impl Outcome {
             Self::WentBack { from, to, back } => {
                 format!("{from} failed: back on {to} ({})", back.why.lines().next().unwrap_or_default())
             }
-            Self::Upgraded { to, .. } | Self::RolledBack { to, .. } | Self::AlreadyThere(to) => format!("on {to}"),
+            Self::Upgraded { to, .. } | Self::RolledBack { to, .. } | Self::AlreadyThere(to) | Self::BackAlready(to) => {
+                format!("on {to}")
+            }
             Self::LeftToOthers { to } => format!("{to} is due and left to others"),
             Self::Blocked(Blocked(why)) => why.lines().next().unwrap_or_default().to_owned(),
             Self::Decided(decision) => match decision {
@@ -158,19 +165,45 @@ pub(super) fn conclude(
     ended: &Result<Outcome, Error>,
     began: Duration,
 ) -> Result<(), Error> {
+    if let Ok(outcome) = ended {
+        outcome.say(machine);
+    }
+    let account = std::mem::take(&mut ledger.account);
     let record = &mut ledger.record;
     let (reason, text, exit, change) = match ended {
-        Ok(outcome) => {
-            outcome.say(machine);
-            (outcome.reason(), outcome.sentence(), outcome.exit(), outcome.change(record))
-        }
+        Ok(outcome) => (outcome.reason(), outcome.sentence(), outcome.exit(), outcome.change(&account, record)),
         Err(error) => (error.class.into(), error.what.clone(), error.class.exit(), Change::when(error.next.as_str())),
     };
-    record.last.at = machine.now();
-    record.last.took = u64::try_from((machine.uptime)().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
-    (record.last.code, record.last.text, record.last.exit, record.last.change) = (reason.code().into(), text, exit as u8, change);
-    record.conclude(reason);
+    let took = u64::try_from((machine.uptime)().saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
+    let account = Account { at: machine.now(), took, code: reason.code().into(), text, exit: exit as u8, change, ..account };
+    record.attempt = attempt(record.attempt.take(), &account, ended);
+    record.conclude(reason, account);
     let wanted = publish::wanted(machine, directory, record);
     publish::publish(machine, record, wanted);
     ledger.save()
+}
+
+/// The last attempt at the version that is wanted now, if it came to nothing: it is not forgotten while the next window is waited for.
+fn attempt(before: Option<Attempt>, account: &Account, ended: &Result<Outcome, Error>) -> Option<Attempt> {
+    const LINES: usize = 3;
+    let Some(to) = account.inputs.wanted.clone() else { return before };
+    let made = |said: &[String]| Attempt {
+        to: to.clone(),
+        at: account.at,
+        code: account.code.clone(),
+        text: account.text.clone(),
+        said: said.iter().rev().take(LINES).rev().cloned().collect(),
+        next: account.change.what.clone(),
+    };
+    match ended {
+        // Whoever has a lock, or a disk or network for a moment, lets the next run try again.
+        Err(error) if error.class != Class::Busy => Some(made(&error.tool_said)),
+        Ok(Outcome::WentBack { back, .. }) => {
+            let next = "look at why: journalctl -u teleport -n 100; journalctl -u 'teleport-upgrade*'".to_owned();
+            Some(Attempt { text: back.why.clone(), next, ..made(&[]) })
+        }
+        // A hold can be looked at any time; a pin is seen only when it is met.
+        Ok(Outcome::Blocked(_)) if !matches!(account.inputs.hold, Holder::Administrator(_)) => Some(made(&[])),
+        _ => before.filter(|attempt| attempt.to == to),
+    }
 }

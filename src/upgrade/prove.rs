@@ -53,7 +53,7 @@ pub(super) fn prove(machine: &Machine, Verify(seconds): Verify, ill_before: Opti
             Finding::Ill(_) if service::host_is_going_down(machine) => return Ok(Proof::Owing),
             Finding::Ill(why) => break why,
             Finding::NotYet if machine.orders.came() => return Ok(Proof::Owing),
-            Finding::NotYet => (machine.pause)(Duration::from_secs(1)),
+            Finding::NotYet => (machine.wait)(Duration::from_secs(1)),
         }
     };
     let Some(before) = ill_before.filter(|before| before.illness >= why.illness) else { return Ok(Proof::Failed(why)) };

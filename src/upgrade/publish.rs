@@ -8,6 +8,7 @@ use crate::host::agent::Known;
 use crate::host::machine::Machine;
 use crate::host::metrics;
 use crate::host::record::Record;
+use crate::rules::account::Asked;
 use crate::rules::metrics::{Figures, text};
 
 /// Where metrics go: what the configuration says, or what it said when it could last be read; a broken one is what monitors must hear of.
@@ -45,7 +46,10 @@ fn figures(record: &Record) -> Figures<'_> {
         last: &record.last,
         updater: env!("CARGO_PKG_VERSION"),
         installed: record.agent.as_ref().map(Known::version),
-        target: record.last.inputs.wanted.as_ref().or(record.memory.target.as_ref()),
+        target: match &record.heard {
+            Some(heard) if matches!(record.last.inputs.asked, Asked::Server(_)) => heard.wanted.as_ref(),
+            _ => record.last.inputs.wanted.as_ref().or(record.memory.target.as_ref()),
+        },
         succeeded: record.succeeded,
         converged: record.converged,
         changes: [

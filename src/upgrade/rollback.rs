@@ -21,7 +21,7 @@ use crate::rules::trigger::Trigger;
 use crate::upgrade::apply::Prepared;
 use crate::upgrade::change::{Change, Source};
 use crate::upgrade::leftover::Settled;
-use crate::upgrade::{Outcome, leftover, locked, survey};
+use crate::upgrade::{Outcome, consider, holder, leftover, locked, survey};
 
 /// Goes back to the version before.
 ///
@@ -30,6 +30,9 @@ use crate::upgrade::{Outcome, leftover, locked, survey};
 pub fn rollback(machine: &Machine, directory: &Path) -> Result<Outcome, Error> {
     locked(machine, directory, "rollback", |lock, ledger| {
         let policy = config::load(directory, machine.superuser)?.policy;
+        // Nobody is asked what is wanted.
+        let _ = consider::look_around(machine, directory, &policy, &ledger.record, &mut ledger.account);
+        holder::note(machine, &policy, ledger);
         if let Some(pending) = ledger.record.pending.as_mut().filter(|pending| pending.purpose == Purpose::Upgrade) {
             // What is not settled yet is what the person goes back from.
             pending.back.get_or_insert_with(|| Back { why: "a person goes back".into(), fault: Fault::Host });
@@ -63,7 +66,7 @@ fn under_lock(machine: &Machine, policy: &Policy, lock: &Lock, ledger: &mut Ledg
         let now = now.clone();
         machine.log.info(format!("the agent is back on {now} already; nothing was changed."));
         ledger.record.memory.held_back.clone_from(&ledger.record.memory.target);
-        return Ok(Outcome::AlreadyThere(now));
+        return Ok(Outcome::BackAlready(now));
     }
     let to = version_before(&ledger.record, before.as_ref()).ok_or_else(|| {
         Error::new(

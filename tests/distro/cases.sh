@@ -36,6 +36,7 @@ files_of() {
         zypper_bare) echo bare ;;
         *_bare_systemd) echo bare_systemd ;;
         package_pages_systemd) echo pages ;;
+        watch_systemd) echo watch_systemd screens ;;
         *) echo "$1" ;;
     esac
 }

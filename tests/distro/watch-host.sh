@@ -5,53 +5,17 @@
 TEXTFILES=/var/lib/prometheus/node-exporter
 SHOWN=/run/lab/shown
 
-# metrics_of_a_run: a run has left its metrics in $TEXTFILES, all that there are.
-metrics_of_a_run() { lay_out_metrics; }
-
-# TO BE REPLACED once our program writes them: `configure metrics $TEXTFILES`, then `upgrade run` outside a window of a host that has
-# been upgraded before. By hand until then.
-lay_out_metrics() {
-    cat >$TEXTFILES/teleport_upgrade.prom <<'METRICS'
-# HELP teleport_upgrade_info Versions on this host, as labels.
-# TYPE teleport_upgrade_info gauge
-teleport_upgrade_info{updater="0.9.0",installed="16.1.7",target="16.2.0"} 1
-# HELP teleport_upgrade_converged Whether the agent was on the wanted version at the last check.
-# TYPE teleport_upgrade_converged gauge
-teleport_upgrade_converged 0
-# HELP teleport_upgrade_last_check_timestamp_seconds When the last run ended, however it ended.
-# TYPE teleport_upgrade_last_check_timestamp_seconds gauge
-teleport_upgrade_last_check_timestamp_seconds 1795608000
-# HELP teleport_upgrade_last_success_timestamp_seconds When a run last ended well.
-# TYPE teleport_upgrade_last_success_timestamp_seconds gauge
-teleport_upgrade_last_success_timestamp_seconds 1795608000
-# HELP teleport_upgrade_last_convergence_timestamp_seconds When a run last saw the agent on the wanted version.
-# TYPE teleport_upgrade_last_convergence_timestamp_seconds gauge
-teleport_upgrade_last_convergence_timestamp_seconds 1795521611
-# HELP teleport_upgrade_next_window_start_timestamp_seconds When the open or next window begins.
-# TYPE teleport_upgrade_next_window_start_timestamp_seconds gauge
-teleport_upgrade_next_window_start_timestamp_seconds 1795615200
-# HELP teleport_upgrade_next_window_end_timestamp_seconds When the open or next window ends.
-# TYPE teleport_upgrade_next_window_end_timestamp_seconds gauge
-teleport_upgrade_next_window_end_timestamp_seconds 1795618800
-# HELP teleport_upgrade_changes_total Changes of the agent's version, by what came of them.
-# TYPE teleport_upgrade_changes_total counter
-teleport_upgrade_changes_total{result="upgraded"} 3
-teleport_upgrade_changes_total{result="failed"} 0
-teleport_upgrade_changes_total{result="went-back"} 1
-teleport_upgrade_changes_total{result="rolled-back"} 0
-# HELP teleport_upgrade_last_run_duration_seconds How long the last run took.
-# TYPE teleport_upgrade_last_run_duration_seconds gauge
-teleport_upgrade_last_run_duration_seconds 0.0042
-# HELP teleport_upgrade_last_run_exit_code How the last run ended.
-# TYPE teleport_upgrade_last_run_exit_code gauge
-teleport_upgrade_last_run_exit_code 0
-# HELP teleport_upgrade_agent_down_seconds How long the agent was down during the last upgrade.
-# TYPE teleport_upgrade_agent_down_seconds gauge
-teleport_upgrade_agent_down_seconds 0.9
-# HELP teleport_upgrade_blocked Why the agent is not on the wanted version.
-# TYPE teleport_upgrade_blocked gauge
-teleport_upgrade_blocked{reason="outside-window"} 1
-METRICS
+# metrics_of_a_run: a host that was upgraded, and whose last run waits for the next window, has left its metrics in $TEXTFILES.
+metrics_of_a_run() {
+    configure metrics $TEXTFILES
+    offer 16.2.0
+    window open
+    upgrade run
+    expect_version 16.2.0
+    offer 16.2.1
+    window closed
+    upgrade run
+    expect_exit 0
 }
 
 # One scrape, in $SHOWN. What node_exporter shows is of this very moment.

@@ -187,12 +187,12 @@ impl Host {
         self.base.join("programs").join(name)
     }
 
-    /// The processes of the machine that runs the tests, on a host without systemd.
     /// What the host calls the user of the tests: nobody has logged in there.
     pub(crate) fn name_of_the_user(&self) -> String {
         format!("user {}", self.user)
     }
 
+    /// The processes of the machine that runs the tests, on a host without systemd.
     pub(crate) fn real_processes(&self) {
         fs::remove_dir(self.root("run/systemd/system")).unwrap();
         fs::remove_dir_all(self.root("proc")).unwrap();
@@ -310,7 +310,7 @@ impl Host {
             user: self.user,
             environment: [].into(),
             clock: Box::new(move || Moment::from_unix(clock.get().div_euclid(1000))),
-            pause: Box::new(move |time| {
+            wait: Box::new(move |time| {
                 if time < REAL {
                     return std::thread::sleep(time.min(Duration::from_millis(1)));
                 }

@@ -118,8 +118,13 @@ fn a_pause_that_makes_no_sense_is_none_and_one_that_cannot_be_read_is_said() {
     host.pause(End::Open, None, LetsThrough::Critical);
     host.write(PAUSE, "{\"by\":");
     let ran = host.run();
-    assert_eq!((ran.exit, ran.changed), (78, Vec::new()));
+    assert_eq!((ran.exit, ran.changed), (0, Vec::new()), "nobody knows until when, but somebody wants none");
     assert!(ran.said.contains("says that upgrades are paused, but cannot be read: "), "{}", ran.said);
+    assert_eq!(host.verdicts(), ["paused 0 x1"]);
+    let (code, screen) = host.status(Ask::Server);
+    assert!(code == 1 && screen.contains("cannot be read: EOF while parsing"), "{screen}");
+    host.write(PAUSE, r#"{"by":"x\u001b[2J","since":1,"until":null,"reason":null,"lets_through":"nothing"}"#);
+    assert!(host.run().said.contains("it has control characters in it"));
     assert_eq!(host.resume().said, "[i] upgrades go on; what the pause said could not be read.\n");
     assert!(host.run().said.contains("[i] upgraded from 16.1.7 to 16.2.0.\n"));
 }
@@ -273,7 +278,7 @@ fn status_names_the_timers_next_run_and_what_stands_in_for_this_program() {
     host.run();
     let (code, screen) = host.status(Ask::Server);
     assert!(screen.contains("\ntimer      next run Wed 2026-11-25 12:20 UTC = 21:20 KST, in 20 min\n"), "{screen}");
-    assert!(screen.contains("  ! teleport-upgrade.service starts something else: /etc/systemd/system/teleport-upgrade.service.d/off.conf replaces it\n"), "{screen}");
+    assert!(screen.contains("  ! teleport-upgrade.service starts something else, or nothing: look at /etc/systemd/system/teleport-upgrade.service.d/off.conf\n"), "{screen}");
     assert_eq!(code, 1);
     host.state(
         "updater",
@@ -297,15 +302,125 @@ fn without_the_server_status_says_what_the_last_run_heard_and_that_it_cannot_tel
     );
     host.configure("endpoint", "127.0.0.1:1/v1");
     let (code, screen) = host.status(Ask::Server);
+    assert_eq!(code, 0, "the last run could: {screen}");
+    assert!(screen.contains("(outside-window)\n") && screen.contains("  - the version server cannot be asked now: "), "{screen}");
+    host.run();
+    let (code, screen) = host.status(Ask::Server);
     assert_eq!(code, 2, "{screen}");
-    assert!(screen.contains("(outside-window)\n") && screen.contains("  ! the version server cannot be asked: "), "{screen}");
+    assert!(
+        screen.contains("  ? the version server cannot be asked now: ") && screen.contains("; it was last heard 10 min ago\n"),
+        "{screen}"
+    );
+    assert!(screen.contains("as of Wed 2026-11-25 12:00 UTC = 21:00 KST, 10 min ago\n"), "{screen}");
     // A day without a good run is too long.
     host.at(NOON + 25 * HOUR);
+    host.run();
     assert_eq!(host.status(Ask::Server).0, 1);
     let host = Host::new();
     let (code, screen) = host.status(Ask::Nobody);
     assert_eq!(code, 1, "no run has ended in three days\n{screen}");
     assert!(screen.contains("\nverdict    no run has heard yet which version is wanted"), "{screen}");
+}
+
+#[test]
+fn an_attempt_that_came_to_nothing_is_not_forgotten_while_the_next_window_is_waited_for() {
+    let host = Host::new();
+    host.state("repository", "16.1.7 500\n");
+    assert_eq!(host.run().exit, 69);
+    let (code, screen) = host.status(Ask::Server);
+    assert!(
+        code == 1
+            && screen.contains("verdict    teleport-ent 16.2.0 is not in the repository: ")
+            && screen.contains(" (repository)\n"),
+        "{screen}"
+    );
+    host.at(NOON + 2 * HOUR);
+    host.window(NOON + 24 * HOUR, NOON + 25 * HOUR);
+    host.run();
+    let (code, screen) = host.status(Ask::Server);
+    assert_eq!(code, 1);
+    assert!(screen.contains("(outside-window)\n"), "{screen}");
+    assert!(screen.contains("  ! the last attempt at 16.2.0, at Wed 2026-11-25 12:00 UTC, came to nothing: teleport-ent 16.2.0 is not in the repository: "), "{screen}");
+    host.offers("16.2.1");
+    assert_eq!(host.status(Ask::Server).0, 0, "of another version nothing is known");
+    host.offers("16.2.0");
+    host.state("repository", "16.2.0 500\n16.1.7 500\n");
+    host.force();
+    assert_eq!(host.recorded("/attempt"), "null");
+}
+
+#[test]
+fn what_stops_every_run_is_the_verdict_and_not_that_the_next_one_upgrades() {
+    let due = |host: &Host| host.status(Ask::Server);
+    let host = Host::new();
+    host.configure("installer", "nop");
+    host.run();
+    let (code, screen) = due(&host);
+    assert!(code == 0 && screen.contains("(left-to-others)\n"), "{screen}");
+    let host = Host::new();
+    host.state("repository", "16.2.0 -1\n16.1.7 500\n");
+    host.run();
+    let (code, screen) = due(&host);
+    assert!(code == 1 && screen.contains("pinned away with Pin-Priority -1") && screen.contains("(blocked)\n"), "{screen}");
+    let host = Host::new();
+    host.configure("repo", "nowhere");
+    let (code, screen) = due(&host);
+    assert!(code == 1 && screen.contains("(config)\n"), "{screen}");
+    let host = Host::new();
+    host.state("package", "nothing\n");
+    fs::remove_file(host.root("usr/local/bin/teleport")).unwrap();
+    let (code, screen) = due(&host);
+    assert!(code == 1 && screen.contains("\nagent      there is none\n") && !screen.contains("is due"), "{screen}");
+}
+
+#[test]
+fn while_a_run_is_at_work_nothing_is_called_broken_and_nothing_that_was_known_is_forgotten() {
+    let host = Host::new();
+    host.window(NOON + 4 * HOUR, NOON + 5 * HOUR);
+    host.run();
+    host.critical("yes");
+    host.trouble("apt-get-install", "cp \"$root/var/lib/teleport-upgrade/record.json\" \"$state/record-in-between\"");
+    host.run();
+    let between: serde_json::Value = serde_json::from_str(&host.known("record-in-between")).unwrap();
+    assert_eq!(between["last"]["code"], "outside-window", "the account of the run before");
+    assert_eq!(between["pending"]["step"], "install");
+    // What it died in is broken, and the same with its process alive is at work.
+    host.write("var/lib/teleport-upgrade/record.json", &host.known("record-in-between"));
+    let (code, screen) = host.status(Ask::Server);
+    assert!(code == 1 && screen.contains(" is not finished\n"), "{screen}");
+    let started = format!("{} (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0\n", std::process::id());
+    host.write(&format!("proc/{}/stat", std::process::id()), &started);
+    host.write(
+        "var/lib/teleport-upgrade/record.json",
+        &host
+            .known("record-in-between")
+            .replace("\"by\":null", &format!("\"by\":{{\"pid\":{},\"started\":777}}", std::process::id())),
+    );
+    let (_, screen) = host.status(Ask::Server);
+    assert!(!screen.contains("not finished"), "{screen}");
+}
+
+#[test]
+fn what_a_person_did_is_no_convergence() {
+    let host = Host::new();
+    host.run();
+    assert_eq!(host.recorded("/converged"), NOON.to_string());
+    host.at(NOON + HOUR);
+    host.rollback();
+    host.rollback();
+    assert_eq!(host.recorded("/converged"), NOON.to_string(), "twice is as good as once");
+    assert_eq!(host.verdicts(), ["upgraded 0 x1", "rolled-back 0 x1", "held-back 0 x1"]);
+    assert_eq!(host.recorded("/last/inputs/installed"), r#""16.1.7""#);
+}
+
+#[test]
+fn orders_to_the_terminal_that_were_written_into_the_record_are_not_given() {
+    let host = outside_the_window();
+    host.run();
+    let text = fs::read_to_string(host.root("var/lib/teleport-upgrade/record.json")).unwrap();
+    host.write("var/lib/teleport-upgrade/record.json", &text.replace("waits for its moment", r"\u001b[2J\u0007 x"));
+    let (_, screen) = host.status(Ask::Server);
+    assert!(!screen.contains('\x1b') && screen.contains("?[2J? x"), "{screen}");
 }
 
 #[test]

@@ -322,13 +322,12 @@ pub fn database(machine: &Machine) -> String {
 }
 
 /// Where administrators hold packages besides the package databases: dnf's and zypper's settings.
-const RESTRAINTS: [&str; 8] = [
+const RESTRAINTS: [&str; 7] = [
     "/etc/dnf/dnf.conf",
     "/etc/yum.conf",
     "/etc/dnf/plugins/versionlock.conf",
     "/etc/dnf/plugins/versionlock.list",
     "/etc/dnf/versionlock.toml",
-    "/etc/yum.repos.d",
     "/etc/zypp/locks",
     "/etc/zypp/zypp.conf",
 ];
@@ -337,7 +336,11 @@ const RESTRAINTS: [&str; 8] = [
 #[must_use]
 pub fn evidence_of_holds(machine: &Machine) -> String {
     use std::os::unix::fs::MetadataExt;
-    let files = RESTRAINTS.iter().filter_map(|path| Some((path, machine.path(path).metadata().ok()?)));
+    let repositories = std::fs::read_dir(machine.path("/etc/yum.repos.d")).into_iter().flatten().flatten();
+    let mut files: Vec<std::path::PathBuf> = repositories.map(|entry| entry.path()).collect();
+    files.extend(RESTRAINTS.iter().map(|path| machine.path(path)));
+    files.sort_unstable();
+    let files = files.iter().filter_map(|path| Some((path.display(), path.metadata().ok()?)));
     let lines = files.map(|(path, m)| format!("; {path} {} {}.{}", m.size(), m.mtime(), m.mtime_nsec()));
     database(machine) + &lines.collect::<String>()
 }

@@ -75,7 +75,7 @@ impl Patience {
         if !self.named.replace(true) {
             machine.log.info(format!("{} holds a package manager lock; waiting {how_long}.", named(holder)));
         }
-        (machine.pause)(RETRY);
+        (machine.wait)(RETRY);
     }
 }
 

@@ -82,6 +82,11 @@ pub(super) fn parse(mut words: lexopt::Parser) -> Result<Request, Error> {
         };
         let Some(option) = option else { return Err(usage(&word.unexpected())) };
         match (option.long, option.value) {
+            // What everybody types who wants to know the version; after `install` it is the one to install.
+            ("version", _) if named.is_none() => match words.optional_value() {
+                None => named = command("version"),
+                Some(_) => return Err(usage(&"--version belongs to `install`")),
+            },
             ("config", _) => directory = Some(PathBuf::from(words.value().map_err(|error| usage(&error))?)),
             (long, Some(_)) => given.0.push((long, words.value().map_err(|error| usage(&error))?.to_string_lossy().into_owned())),
             (long, None) => given.0.push((long, String::new())),
@@ -181,6 +186,7 @@ mod tests {
         assert_eq!(read(&["dry-run"]), Ok(request(Action::DryRun)));
         assert_eq!(read(&["version"]), Ok(request(Action::Version(Spelling::WithV))));
         assert_eq!(read(&["version", "--raw"]), Ok(request(Action::Version(Spelling::Raw))));
+        assert_eq!(read(&["--version"]), Ok(request(Action::Version(Spelling::WithV))));
         assert_eq!(read(&["help"]), Ok(request(Action::Help(None))));
         assert_eq!(read(&["--help"]), Ok(request(Action::Help(None))));
         assert_eq!(read(&["run", "-h"]), Ok(request(Action::Help(command("run")))));

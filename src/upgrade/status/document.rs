@@ -8,7 +8,7 @@ use crate::rules::memory::Failed;
 use crate::rules::moment::Moment;
 use crate::rules::pause::Pause;
 use crate::rules::timer::Timer;
-use crate::upgrade::status::report::{Health, Heard, Report, SHOWN, Verdict};
+use crate::upgrade::status::report::{Answer, Health, Installed, Report, SHOWN, Verdict};
 
 /// The version of the document: a reader that knows it understands every later document of the same version.
 const SCHEMA: u32 = 1;
@@ -40,7 +40,7 @@ pub fn of(report: &Report) -> String {
         "timer": timer(report),
         "last_run": last_run(report),
         "notices": report.notices().iter().map(|notice| json!({
-            "condition": notice.condition.code(), "what": notice.what, "next": notice.next,
+            "condition": notice.condition.code(), "what": notice.what, "said": notice.said, "next": notice.next,
         })).collect::<Vec<_>>(),
         "history": history(report),
         "upgrades": upgrades(record),
@@ -57,7 +57,7 @@ fn agent(report: &Report) -> Value {
         Health::Unknown(why) => ("unknown", None, Some(why.clone())),
     };
     json!({
-        "package": report.package,
+        "package": if let Installed::Package { package, .. } = &report.installed { Some(package.as_str()) } else { None },
         "version": report.inputs.installed,
         "health": health,
         "pid": pid,
@@ -73,9 +73,9 @@ fn wanted(report: &Report) -> Value {
         Asked::Pin => ("pin", None),
         Asked::Server(endpoint) => ("server", Some(endpoint)),
     };
-    let heard = match &report.heard {
-        Heard::Now => Some(report.now),
-        Heard::Before(at) | Heard::Failed(_, at) => *at,
+    let heard = match &report.answer {
+        Answer::Now => Some(report.now),
+        Answer::NotAsked | Answer::None(_) => report.record.heard.as_ref().map(|heard| heard.at),
     };
     json!({
         "version": inputs.wanted,
@@ -127,18 +127,18 @@ fn failed(inputs: &Inputs) -> Value {
             })
         })
     };
-    json!({ "version": failure(&inputs.memory.failed), "host": failure(&inputs.memory.hindered), "held_back": inputs.memory.held_back })
+    json!({ "version": failure(&inputs.failed), "host": failure(&inputs.hindered), "held_back": inputs.held_back })
 }
 
 fn timer(report: &Report) -> Value {
     let next = match &report.timer {
-        Timer::Alive { next } => next.map(Moment::rfc3339),
+        Timer::Alive { next, .. } => next.map(Moment::rfc3339),
         _ => None,
     };
     json!({
         "state": report.timer.code(),
         "next": next,
-        "at_work": report.runs.started.at_work,
+        "at_work": report.runs.at_work,
         "replaced_by": report.runs.started.replaced_by,
         "overdue": report.overdue().is_some(),
     })

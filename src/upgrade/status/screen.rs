@@ -11,7 +11,7 @@ use crate::rules::timer::Timer;
 use crate::rules::trigger::NotNow;
 use crate::rules::window::Standing;
 use crate::rules::wording::paused;
-use crate::upgrade::status::report::{Health, Heard, Report, Running, Verdict, first_line};
+use crate::upgrade::status::report::{Answer, Health, Installed, Report, Running, Verdict, first_line};
 
 /// Where what is said of a thing begins.
 const COLUMN: usize = 11;
@@ -19,11 +19,31 @@ const BOLD: &str = "1";
 const RED: &str = "31";
 const YELLOW: &str = "33";
 const GREEN: &str = "32";
+const PLAIN: &str = "0";
 
 /// The screen.
 #[must_use]
 pub fn of(report: &Report, zones: &Zones, colours: Colours) -> String {
-    Screen { report, zones, colours }.whole()
+    harmless(&Screen { report, zones, colours }.whole())
+}
+
+/// What is not ours on the page, or was damaged on disk, must not reach the terminal as an order: only our own colours do.
+fn harmless(page: &str) -> String {
+    let mut clean = String::with_capacity(page.len());
+    let mut rest = page;
+    while let Some(c) = rest.chars().next() {
+        let order = [BOLD, RED, YELLOW, GREEN, PLAIN]
+            .iter()
+            .map(|colour| format!("\x1b[{colour}m"))
+            .find(|order| rest.starts_with(order));
+        let length = order.as_ref().map_or(c.len_utf8(), String::len);
+        match order {
+            Some(order) => clean.push_str(&order),
+            None => clean.push(if c.is_control() && c != '\n' { '?' } else { c }),
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    clean
 }
 
 struct Screen<'r> {
@@ -60,7 +80,7 @@ impl Screen<'_> {
 
     fn painted(&self, colour: &str, text: &str) -> String {
         match self.colours {
-            Colours::Shown => format!("\x1b[{colour}m{text}\x1b[0m"),
+            Colours::Shown => format!("\x1b[{colour}m{text}\x1b[{PLAIN}m"),
             Colours::None => text.to_owned(),
         }
     }
@@ -81,11 +101,11 @@ impl Screen<'_> {
     }
 
     fn agent(&self) -> String {
-        let Report { package, inputs, health, .. } = self.report;
-        if package.is_none() && inputs.installed.is_none() {
+        let Report { installed, inputs, health, .. } = self.report;
+        if self.report.is_without_agent() {
             return self.painted(RED, "there is none");
         }
-        let package = package.as_ref().map_or("teleport", |package| package.as_str());
+        let package = if let Installed::Package { package, .. } = installed { package.as_str() } else { "teleport" };
         let version = inputs.installed.as_ref().map_or_else(|| "of an unknown version".to_owned(), ToString::to_string);
         let health = match health {
             Health::Well(Some(Running { pid, age: Some(age), .. })) => format!("well (pid {pid}, for {})", span(*age)),
@@ -108,7 +128,7 @@ impl Screen<'_> {
         let version = inputs.wanted.as_ref().map_or_else(|| "no version".to_owned(), ToString::to_string);
         let version = match &self.report.verdict {
             Verdict::Decided { decision: Decision::Stay(Stay::NoTarget), .. } => "no version now".to_owned(),
-            Verdict::Stopped(_) | Verdict::Open if inputs.wanted.is_none() => "not known".to_owned(),
+            Verdict::Stopped(_) if inputs.wanted.is_none() => "not known".to_owned(),
             _ => version,
         };
         let critical = if inputs.critical == Critical::Yes { ", critical" } else { "" };
@@ -117,11 +137,9 @@ impl Screen<'_> {
             Asked::Pin => ", pinned by the file `pin`".into(),
             Asked::Server(endpoint) => format!(", by {endpoint}"),
         };
-        let when = match &self.report.heard {
-            Heard::Before(Some(moment)) | Heard::Failed(_, Some(moment))
-                if inputs.wanted.is_some() && inputs.asked != Asked::Pin =>
-            {
-                format!(", as of {}", self.far(*moment))
+        let when = match (&self.report.answer, &self.report.record.heard) {
+            (Answer::NotAsked | Answer::None(_), Some(heard)) if inputs.wanted.is_some() && inputs.asked != Asked::Pin => {
+                format!(", as of {}", self.far(heard.at))
             }
             _ => String::new(),
         };
@@ -141,14 +159,14 @@ impl Screen<'_> {
     fn sentence(&self) -> String {
         let report = self.report;
         match &report.verdict {
-            Verdict::Open => "nothing was decided".into(),
             Verdict::Stopped(error) => first_line(&error.what).to_owned(),
             Verdict::Decided { decision, .. } if report.reason() == Reason::from(decision) => self.decided(decision),
-            Verdict::Decided { .. } => match (report.reason(), &report.inputs.hold) {
+            Verdict::Decided { decision, .. } => match (report.reason(), &report.inputs.hold) {
                 (Reason::Blocked, Holder::Administrator(how)) => {
                     format!("not upgraded: the package is {how}, and not by this program")
                 }
-                (Reason::Broken, _) => "an upgrade was begun and is not finished".into(),
+                (Reason::Broken, _) if matches!(decision, Decision::Stay(_)) => "an upgrade was begun and is not finished".into(),
+                (Reason::LeftToOthers, _) => "due, and left to others: the file `installer` says `nop`".into(),
                 _ => first_line(&report.record.last.text).to_owned(),
             },
         }
@@ -250,9 +268,9 @@ impl Screen<'_> {
 
     fn timer(&self) -> String {
         match &self.report.timer {
-            Timer::Alive { next: Some(next) } => format!("next run {}", self.far(*next)),
-            Timer::Alive { next: None } if self.report.runs.started.at_work => "a run is at work now".into(),
-            Timer::Alive { next: None } => "alive".into(),
+            Timer::Alive { next: Some(next), .. } => format!("next run {}", self.far(*next)),
+            Timer::Alive { next: None, .. } if self.report.runs.at_work => "a run is at work now".into(),
+            Timer::Alive { next: None, .. } => "alive".into(),
             Timer::Dead { active, file } => self.painted(RED, &format!("{active}, {file}")),
             Timer::Missing => "there is none".into(),
             Timer::NoSystemd => "no systemd: cron runs this program, or nobody".into(),
@@ -280,8 +298,15 @@ impl Screen<'_> {
         }
         let mut text = format!("\n{}\n", self.painted(BOLD, "To look at"));
         for notice in notices {
-            let colour = if notice.condition == Condition::NeedsAttention { RED } else { YELLOW };
-            text.push_str(&format!("  {} {}\n", self.painted(colour, "!"), first_line(&notice.what)));
+            let mark = match notice.condition {
+                Condition::NeedsAttention => self.painted(RED, "!"),
+                Condition::CannotTell => self.painted(YELLOW, "?"),
+                Condition::AsPlanned => self.painted(GREEN, "-"),
+            };
+            text.push_str(&format!("  {mark} {}\n", first_line(&notice.what)));
+            for line in &notice.said {
+                text.push_str(&format!("    | {}\n", first_line(line)));
+            }
             let next = notice.next.lines().map(str::trim).collect::<Vec<_>>().join("\n          ");
             text.push_str(&format!("    next: {next}\n"));
         }
