@@ -4,5 +4,6 @@ mod house;
 mod offers;
 mod package;
 mod pages;
+mod simulator;
 mod support;
 mod whole_runs;

@@ -99,7 +99,15 @@ pub fn exists(machine: &Machine, program: &str) -> bool {
 }
 
 /// A question that is being answered, while its asker does something else.
-pub struct Asked {
+pub struct Asked(Asking);
+
+enum Asking {
+    Process(Process),
+    /// Of a simulated world.
+    Answered(Answer),
+}
+
+struct Process {
     argv: Argv,
     child: Child,
     stdout: Receiver<Vec<u8>>,
@@ -113,12 +121,15 @@ pub struct Asked {
 /// [`Class::Internal`] if it cannot be started.
 pub fn ask(machine: &Machine, argv: Argv) -> Result<Asked, Error> {
     machine.log.debug(format!("running {argv}"));
+    if let Some(world) = &machine.world {
+        return Ok(Asked(Asking::Answered(world.ask(&argv))));
+    }
     let mut command = prepare(machine, &argv)?;
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| not_started(&argv, &error))?;
     let stdout = read_aside(child.stdout.take());
     let stderr = read_aside(child.stderr.take());
-    Ok(Asked { argv, child, stdout, stderr, begun: Instant::now() })
+    Ok(Asked(Asking::Process(Process { argv, child, stdout, stderr, begun: Instant::now() })))
 }
 
 impl Asked {
@@ -126,7 +137,16 @@ impl Asked {
     ///
     /// # Errors
     /// [`Class::Internal`] if it does not end in time. An exit code that is not 0 is an answer.
-    pub fn answer(mut self, machine: &Machine, limit: Duration) -> Result<Answer, Error> {
+    pub fn answer(self, machine: &Machine, limit: Duration) -> Result<Answer, Error> {
+        match self.0 {
+            Asking::Process(process) => process.answer(machine, limit),
+            Asking::Answered(answer) => Ok(answer),
+        }
+    }
+}
+
+impl Process {
+    fn answer(mut self, machine: &Machine, limit: Duration) -> Result<Answer, Error> {
         let Some(status) = self.wait(machine, limit) else {
             kill_group(&self.child);
             let _ = self.child.wait();

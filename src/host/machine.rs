@@ -6,12 +6,14 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::host::signals::Orders;
 use crate::host::transient::MARK;
+use crate::host::world::World;
 use crate::log::{Log, Priorities, Volume};
 use crate::rules::local::{Zone, Zones};
 use crate::rules::moment::Moment;
@@ -89,6 +91,8 @@ pub struct Machine {
     pub attendance: Attendance,
     /// Where lines go.
     pub log: Log,
+    /// What is outside, if it is simulated.
+    pub world: Option<Rc<dyn World>>,
 }
 
 impl Machine {
@@ -140,6 +144,7 @@ impl Machine {
                 Attendance::Timer
             },
             log,
+            world: None,
             environment,
         }
     }

@@ -24,3 +24,4 @@ pub mod signals;
 pub mod timer;
 pub mod transcript;
 pub mod transient;
+pub mod world;

@@ -6,28 +6,21 @@ use std::path::Path;
 use crate::config;
 use crate::error::{Class, Error};
 use crate::host::agent::{self, Agent, Known};
-use crate::host::authorities;
 use crate::host::enrolment;
 use crate::host::machine::{Attendance, BUILT, Machine};
 use crate::host::record::Record;
 use crate::host::{pause, pulse};
-use crate::offers::authorities::Authorities;
-use crate::offers::client::{Answer, Limits, Surroundings, VersionServer};
-use crate::offers::proxy::Proxies;
-use crate::offers::reply::Offered;
 use crate::rules::account::{Account, Asked, FileState, Heard, Inputs, Windows};
 use crate::rules::decide::{Decision, decide};
 use crate::rules::facts::{Critical, Facts, Mandate, Target};
 use crate::rules::foresight;
-use crate::rules::moment::{Moment, span};
+use crate::rules::moment::Moment;
 use crate::rules::pause::Pause;
-use crate::rules::policy::{Detail, Policy, Transport};
+use crate::rules::policy::{Detail, Policy};
 use crate::rules::turn::Place;
 use crate::rules::window::{Schedule, Standing};
 use crate::rules::wording;
-
-/// A clock that is further than this from the version server's is warned about, in seconds (H12).
-const CLOCK_TOLERANCE: i64 = 300;
+use crate::upgrade::server::Server;
 
 /// The facts of one run, and what was decided on them.
 #[derive(Debug)]
@@ -90,18 +83,14 @@ pub(super) fn consider(
     }
     let (agent, schedule) = look_around(machine, directory, policy, record, account);
     let now = machine.now();
-    if !matches!(schedule.standing(now), Standing::NoneAhead(_)) {
-        // Also when nobody can be asked now: an agent that exports its schedule is not ill.
-        record.memory.unhealthy_since = None;
-    }
     let mut server = None;
     let (target, heard) = match (&policy.pin, ask) {
         (Some(pinned), _) => (Target::Pinned(pinned.clone()), Critical::NotAsked),
         (None, Ask::Nobody) => remembered(record).ok_or_else(nothing_heard)?,
         (None, Ask::Server) => {
-            let answer = answered(machine, server.insert(connect(machine, policy)?))?;
-            account.inputs.clock_apart = answer.server_time.map(|theirs| machine.now().since(theirs));
-            (target(answer), Critical::NotAsked)
+            let said = server.insert(Server::of(machine, policy)?).target(machine)?;
+            account.inputs.clock_apart = said.clock_apart;
+            (said.target, Critical::NotAsked)
         }
     };
     let place = match (&target, attendance) {
@@ -122,7 +111,7 @@ pub(super) fn consider(
     };
     let mut decision = decide(policy, &facts, now);
     if let Some(server) = server.as_mut().filter(|_| decision.yields_to_critical(&facts)) {
-        facts.critical = critical(machine, server);
+        facts.critical = server.critical(machine);
         decision = decide(policy, &facts, now);
     }
     if ask == Ask::Server && policy.pin.is_none() {
@@ -142,7 +131,7 @@ pub(super) fn look_around(
     machine: &Machine,
     directory: &Path,
     policy: &Policy,
-    record: &Record,
+    record: &mut Record,
     account: &mut Account,
 ) -> (Agent, Schedule) {
     let now = machine.now();
@@ -156,6 +145,10 @@ pub(super) fn look_around(
         Schedule::Unreadable(_) if !machine.is_superuser() && last.state == FileState::Read => last.schedule(),
         schedule => schedule,
     };
+    if !matches!(schedule.standing(now), Standing::NoneAhead(_)) {
+        // Also when nobody can be asked, or is: an agent that exports its schedule is not ill.
+        record.memory.unhealthy_since = None;
+    }
     let pause = pause::read(machine).unwrap_or_else(|error| {
         machine.log.warning(error.to_string());
         Some(Pause::unreadable(now))
@@ -184,73 +177,10 @@ fn remembered(record: &Record) -> Option<(Target, Critical)> {
     }
 }
 
-pub(super) fn connect<'m>(machine: &'m Machine, policy: &Policy) -> Result<VersionServer<'m>, Error> {
-    if policy.transport == Transport::PlainLocal {
-        machine.log.warning(format!("fetching {}/version in insecure mode (not safe for production use).", policy.endpoint));
-    }
-    let authorities = match authorities::bundle(machine)? {
-        Some((path, pem)) => Authorities::from_pem(pem, &path.display().to_string())?,
-        None => Authorities::built_in(),
-    };
-    let variable = |name| machine.variable(name).map(str::to_owned);
-    let surroundings = Surroundings {
-        authorities,
-        proxies: Proxies { https: variable("HTTPS_PROXY"), all: variable("ALL_PROXY"), none: variable("NO_PROXY") },
-        user_agent: concat!("teleport-upgrade/", env!("CARGO_PKG_VERSION")),
-        limits: Limits::default(),
-        pause: &machine.wait,
-    };
-    VersionServer::new(&policy.endpoint, policy.transport, surroundings)
-}
-
-/// What the version server wants now.
-///
-/// # Errors
-/// When it cannot be asked, or answers nonsense.
-pub(super) fn offered(machine: &Machine, server: &mut VersionServer) -> Result<Target, Error> {
-    answered(machine, server).map(target)
-}
-
-fn target(answer: Answer) -> Target {
-    match answer.offered {
-        Offered::NoTarget => Target::NoneNow,
-        Offered::Release(release) => Target::Offered(release),
-    }
-}
-
-fn answered(machine: &Machine, server: &mut VersionServer) -> Result<Answer, Error> {
-    let answer = server.version().inspect_err(|_| {
-        machine.log.warning("failed to get target version, cannot proceed with update check.");
-    })?;
-    if let Some(said) = answer.server_time.and_then(|theirs| clock_apart(machine.now().since(theirs))) {
-        machine.log.warning(format!("{said}."));
-    }
-    Ok(answer)
-}
-
-/// That this host's clock is so many seconds ahead of the version server's, if that is worth a word.
-pub(super) fn clock_apart(seconds: i64) -> Option<String> {
-    let direction = if seconds > 0 { "ahead of" } else { "behind" };
-    (seconds.abs() > CLOCK_TOLERANCE)
-        .then(|| format!("this host's clock is {} {direction} the version server's", span(seconds.abs())))
-}
-
 fn nothing_heard() -> Error {
     Error::new(
         Class::Network,
         "no run has heard yet which version is wanted, and the version server is not to be asked",
         "ask it: teleport-upgrade status",
     )
-}
-
-/// Any failure means not critical (reference: RFD 109).
-fn critical(machine: &Machine, server: &mut VersionServer) -> Critical {
-    match server.critical() {
-        Ok(true) => Critical::Yes,
-        Ok(false) => Critical::No,
-        Err(error) => {
-            machine.log.debug(format!("not critical, because the question failed: {error}"));
-            Critical::No
-        }
-    }
 }

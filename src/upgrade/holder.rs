@@ -8,15 +8,20 @@ use crate::host::record::{HolderSeen, Ledger, Record};
 use crate::rules::account::Holder;
 use crate::rules::policy::{Package, Policy};
 
-/// Notes the holder in the account of this run.
+/// Notes the holder in the account of this run. A hold of ours that somebody has released is nobody's from now on: the next one is somebody
+/// else's.
 pub(super) fn note(machine: &Machine, policy: &Policy, ledger: &mut Ledger) {
     let record = &mut ledger.record;
     let is_known = record.holder.by != Holder::Unknown && record.holder.evidence == packages::evidence_of_holds(machine);
-    if !is_known
+    let is_claimed = record.holder.by == Holder::Nobody && hold::claimed(machine).is_some();
+    if (!is_known || is_claimed)
         && let Ok(Some(packages)) = packages::choose(machine, policy.installer, policy.repo.as_ref())
         && let Ok((package, state)) = find_package(&*packages, policy.package.as_ref())
     {
         saw(machine, &*packages, &package, &state, record);
+        if record.holder.by == Holder::Nobody && hold::place(machine) == packages.place() {
+            hold::disclaim(machine);
+        }
     }
     ledger.account.inputs.hold = record.holder.by.clone();
 }

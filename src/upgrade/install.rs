@@ -16,6 +16,7 @@ use crate::rules::facts::{Mandate, Target};
 use crate::rules::plan::{HoldAfter, Plan};
 use crate::rules::policy::{Hold, Package, Policy};
 use crate::rules::release::Release;
+use crate::upgrade::server::Server;
 use crate::upgrade::{Outcome, apply, consider, outcome, root_only, run};
 
 /// Which version an agent is installed at.
@@ -85,7 +86,7 @@ pub fn install(machine: &Machine, directory: &Path, wanted: &Wanted) -> Result<O
     })?;
     let mut ledger = Ledger::open(machine, &lock);
     let Some((package, version, completeness)) = present(&*packages, &policy)? else {
-        let _ = consider::look_around(machine, directory, &policy, &ledger.record, &mut ledger.account);
+        let _ = consider::look_around(machine, directory, &policy, &mut ledger.record, &mut ledger.account);
         let ended = bring(machine, &*packages, &policy, wanted, &lock, &mut ledger);
         let saved = outcome::conclude(machine, directory, &mut ledger, &ended, began);
         return ended.and_then(|outcome| saved.map(|()| outcome));
@@ -135,21 +136,19 @@ fn bring(
 ) -> Result<Outcome, Error> {
     let to = match wanted {
         Wanted::Exactly(release) => release.clone(),
-        Wanted::Offered(Channel { endpoint, .. }) => {
-            match consider::offered(machine, &mut consider::connect(machine, policy)?)? {
-                Target::Offered(release) | Target::Pinned(release) => {
-                    ledger.account.inputs.wanted = Some(release.clone());
-                    release
-                }
-                Target::NoneNow => {
-                    return Err(Error::new(
-                        Class::Server,
-                        format!("{endpoint} wants no version now"),
-                        "ask again later, or install the cluster's own version: teleport-upgrade install --version X",
-                    ));
-                }
+        Wanted::Offered(Channel { endpoint, .. }) => match Server::of(machine, policy)?.target(machine)?.target {
+            Target::Offered(release) | Target::Pinned(release) => {
+                ledger.account.inputs.wanted = Some(release.clone());
+                release
             }
-        }
+            Target::NoneNow => {
+                return Err(Error::new(
+                    Class::Server,
+                    format!("{endpoint} wants no version now"),
+                    "ask again later, or install the cluster's own version: teleport-upgrade install --version X",
+                ));
+            }
+        },
     };
     packages.refresh(&Transcript::in_directory(lock.private()))?;
     let plan = Plan {

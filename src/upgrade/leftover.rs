@@ -55,7 +55,7 @@ pub(super) fn settle(
         to: pending.to.clone(),
         database: pending.database.clone(),
         finish_first: None,
-        hold: pending.hold,
+        hold: hold_after(machine, &*packages, &pending),
         service: service::look(machine)?,
         verify: policy.map_or_else(Verify::default, |policy| policy.verify),
     };
@@ -75,6 +75,16 @@ pub(super) fn settle(
         Ok(Some(_)) => Settled::Nothing,
         Err(error) => Settled::Left(error),
     })
+}
+
+/// A hold that somebody else has set meanwhile is not made ours.
+fn hold_after(machine: &Machine, packages: &dyn Packages, pending: &Pending) -> HoldAfter {
+    let state = packages::state(packages, &pending.package);
+    let held = state.map(|state| hold::holder(machine, packages, &pending.package, &state, FirstHold::Settled));
+    match (held, pending.hold) {
+        (Ok(Held::ByAdministrator(_)), HoldAfter::Ours) => HoldAfter::Administrators,
+        (_, planned) => planned,
+    }
 }
 
 /// What settling came to.
@@ -226,7 +236,7 @@ impl Left<'_> {
         let Change { machine, packages, plan, .. } = self.change;
         match hold::holder(machine, packages, &plan.package, state, FirstHold::Settled) {
             Held::ByAdministrator(Restraint { is, release })
-                if mandate == Mandate::Policy && plan.hold != HoldAfter::Administrators =>
+                if mandate == Mandate::Policy && self.pending.hold != HoldAfter::Administrators =>
             {
                 Err(Error::new(
                     Class::Broken,

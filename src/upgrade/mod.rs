@@ -20,6 +20,7 @@ mod prefetch;
 mod prove;
 mod publish;
 mod rollback;
+mod server;
 pub mod setup;
 pub mod status;
 mod survey;

@@ -31,7 +31,7 @@ pub fn rollback(machine: &Machine, directory: &Path) -> Result<Outcome, Error> {
     locked(machine, directory, "rollback", |lock, ledger| {
         let policy = config::load(directory, machine.superuser)?.policy;
         // Nobody is asked what is wanted.
-        let _ = consider::look_around(machine, directory, &policy, &ledger.record, &mut ledger.account);
+        let _ = consider::look_around(machine, directory, &policy, &mut ledger.record, &mut ledger.account);
         holder::note(machine, &policy, ledger);
         if let Some(pending) = ledger.record.pending.as_mut().filter(|pending| pending.purpose == Purpose::Upgrade) {
             // What is not settled yet is what the person goes back from.

@@ -332,6 +332,7 @@ impl Host {
                 Box::new(move || Duration::from_millis((clock.get() - UP_SINCE * 1000).unsigned_abs()))
             },
             attendance: self.attendance,
+            world: None,
             log: Log::new(Box::new(Page(Rc::clone(page))), self.volume, Priorities::Plain),
         }
     }

@@ -149,3 +149,20 @@ fn h08_a_claim_on_a_package_that_is_not_held_ends_and_a_hold_set_later_is_the_ad
     assert!(ran.said.ends_with(BLOCKED), "{}", ran.said);
     assert_eq!(host.known("installed"), "hold ok installed 16.2.0\n");
 }
+
+/// Found by the simulator (history 2378).
+#[test]
+fn h08_a_run_that_waits_notices_that_our_hold_was_released_and_the_next_hold_is_the_administrators() {
+    let host = Host::new();
+    host.run();
+    host.state("installed", "install ok installed 16.2.0\n");
+    host.write("var/lib/dpkg/status", "a hold was released");
+    host.run();
+    assert_eq!(marker(&host), None);
+    host.state("installed", "hold ok installed 16.2.0\n");
+    host.write("var/lib/dpkg/status", "and another one was set");
+    host.offers("16.2.1");
+    let ran = host.run();
+    assert!(ran.said.contains(BLOCKED), "{}", ran.said);
+    assert_eq!(host.known("installed"), "hold ok installed 16.2.0\n");
+}

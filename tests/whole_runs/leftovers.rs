@@ -279,3 +279,18 @@ fn h22_the_note_says_whether_the_agent_was_running_before() {
     host.run();
     assert_eq!(host.recorded_at_install("/pending/agent"), r#""stopped""#);
 }
+
+/// Found by the simulator (history 1957).
+#[test]
+fn h08_a_hold_that_somebody_set_after_a_run_died_is_not_made_ours() {
+    let host = killed();
+    host.record(&format!(r#"{INSTALLING},"first_hold":"settled""#));
+    host.state("installed", "hold ok installed 16.1.7\n");
+    host.run();
+    assert!(!host.root("var/lib/teleport-upgrade/hold").exists(), "it is not claimed");
+    assert_eq!(host.known("installed"), "hold ok installed 16.1.7\n");
+    host.at(NOON + HOUR);
+    let ran = host.run();
+    assert_eq!((ran.exit, ran.changed), (0, Vec::new()));
+    assert!(ran.said.contains("[!] teleport-ent is held, and not by this program"), "{}", ran.said);
+}

@@ -13,7 +13,7 @@ use crate::rules::policy::Package;
 use crate::rules::reason::{Condition, Reason};
 use crate::rules::release::Release;
 use crate::rules::timer::{Started, Timer};
-use crate::upgrade::consider::clock_apart;
+use crate::upgrade::server::clock_apart;
 
 /// So many outcomes are shown.
 pub const SHOWN: usize = 10;

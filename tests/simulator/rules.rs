@@ -1,0 +1,103 @@
+//! What may be installed in a run: the product's promise once more, in rules of their own that are slow and obvious. And what must be so in
+//! the end.
+
+use super::history::{Asked, VERSIONS};
+use super::world::{Phase, Simulated};
+
+/// What the people around the host want.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    /// The windows in the schedule file, in seconds since 1970.
+    pub(super) windows: Vec<(i64, i64)>,
+    /// Until when upgrades are paused, and whether critical ones come all the same.
+    pub(super) pause: Option<(i64, bool)>,
+    pub(super) hold: bool,
+    /// Somebody released our hold, and no run has seen that yet: another hold looks like ours again.
+    pub(super) released_ours: bool,
+    /// Versions that came while somebody had stopped the agent: nobody has seen whether it runs on them.
+    pub(super) unproven: Vec<String>,
+    /// Since when each run has seen no window that ends in the future.
+    pub(super) blind_since: Option<i64>,
+}
+
+impl People {
+    /// Whether a window ends in the future.
+    pub(super) fn see(&self, now: i64) -> bool {
+        self.windows.iter().any(|(_, stop)| now < *stop)
+    }
+
+    /// A run begins.
+    pub(super) fn look(&mut self, now: i64) {
+        if !self.see(now) {
+            self.blind_since = Some(self.blind_since.filter(|since| *since <= now).unwrap_or(now));
+        }
+    }
+
+    fn allow(&self, asked: Asked, critical: bool, now: i64) -> bool {
+        let open = self.windows.iter().any(|(start, stop)| *start <= now && now < *stop);
+        let ill = self.blind_since.is_some_and(|since| now - since >= 600);
+        let pause = self.pause.filter(|(until, _)| now < *until);
+        match (asked, pause) {
+            (Asked::Force, _) => true,
+            (Asked::Rollback, _) => false,
+            (Asked::ByTimer, _) if self.hold => false,
+            (Asked::ByTimer, Some((_, critical_comes))) => critical && critical_comes,
+            (Asked::ByTimer, None) => critical || open || ill,
+        }
+    }
+}
+
+/// The versions that may be installed in a run that begins now.
+pub(super) fn allowed(world: &Simulated, people: &People, asked: Asked) -> Vec<String> {
+    let now = world.now() / 1000;
+    let host = world.host.borrow();
+    // The way back, always.
+    let mut versions = vec![host.version.clone()];
+    let record = world.record().unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    if !record["pending"].is_null() {
+        // What was begun may be finished, and gone back from.
+        versions.extend(
+            [&record["pending"]["to"], &record["pending"]["from"], &record["pending"]["database"]].into_iter().filter_map(text),
+        );
+    }
+    if asked == Asked::Rollback {
+        versions.extend(record["upgrades"].as_array().into_iter().flatten().filter_map(|made| text(&made["from"])));
+    }
+    if let Some(offered) = host.server.as_ref().filter(|_| people.allow(asked, host.critical, now)) {
+        versions.push(offered.clone());
+    }
+    // A lower major version never, whoever asks.
+    versions.retain(|version| version != VERSIONS[4]);
+    versions
+}
+
+/// What is wrong with a host on which the world has calmed down and that has had all the time it needs; nothing, if all is well. `wanted` is
+/// offered and in the repository.
+pub(super) fn wrong_in_the_end(world: &Simulated, people: &People, wanted: &str, wanted_is_good: bool) -> Option<String> {
+    let record = world.record().unwrap_or_default();
+    let host = world.host.borrow();
+    let agent = host.agent.as_ref().map(|agent| agent.version.as_str());
+    let said = record["last"]["code"].as_str().unwrap_or_default();
+    let runs = host.enabled && !people.unproven.contains(&host.version);
+    if runs && agent.is_none() {
+        return Some(format!("the agent is down on {}; the last run said {said}", host.version));
+    }
+    if host.phase != Phase::Whole {
+        return Some(format!("the package is {:?} on {}; the last run said {said}", host.phase, host.version));
+    }
+    if !record["pending"].is_null() {
+        return Some(format!("something is pending: {}", record["pending"]));
+    }
+    if wanted_is_good && host.version != wanted {
+        return Some(format!("{} is installed and {wanted} is wanted; the last run said {said}", host.version));
+    }
+    if runs && agent != Some(host.version.as_str()) {
+        return Some(format!("{} is installed, and the agent runs {agent:?}", host.version));
+    }
+    if wanted_is_good && said != "up-to-date" {
+        return Some(format!("all is well, and the last run said {said}"));
+    }
+    let honest = ["failed-before", "hindered", "package", "went-back", "up-to-date", "upgraded"];
+    (!honest.contains(&said)).then(|| format!("{wanted} is no good, and the last run said {said}"))
+}
