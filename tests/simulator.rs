@@ -53,6 +53,8 @@ const ENOUGH_OF_IT: usize = 6;
 struct Story {
     world: Rc<Simulated>,
     people: People,
+    /// What the last run left on disk.
+    record: serde_json::Value,
     programs: PathBuf,
     user: u32,
     runs: u64,
@@ -86,7 +88,8 @@ impl Story {
         world.configure("endpoint", "updates.example.test/v1/stable/cloud");
         world.configure("verify-seconds", "12");
         let user = fs::metadata(root).unwrap().uid();
-        let mut story = Self { world, people: People::default(), programs, user, runs: 0, deaths: 0 };
+        let mut story =
+            Self { world, people: People::default(), record: serde_json::Value::Null, programs, user, runs: 0, deaths: 0 };
         story.window(-600, 3600);
         // A hold that the very first run finds was left by the stock updater: what comes later is the administrator's.
         assert_eq!(story.run(Asked::ByTimer, None), None);
@@ -135,7 +138,7 @@ impl Story {
         let sees = self.people.see(now);
         let before = self.world.host.borrow().version.clone();
         self.people.look(now);
-        let allowed = allowed(&self.world, &self.people, asked);
+        let allowed = allowed(&self.world, &self.record, &self.people, asked);
         {
             let mut host = self.world.host.borrow_mut();
             host.allowed = allowed;
@@ -158,18 +161,23 @@ impl Story {
             Err(payload) if payload.is::<Died>() => self.deaths += 1,
             Err(_) => return Some("it panicked".into()),
         }
-        if sees && self.world.looked_at_the_schedule(now) {
-            self.people.blind_since = None;
-        }
         let (version, enabled) = (self.world.host.borrow().version.clone(), self.world.host.borrow().enabled);
         if !enabled && version != before {
             self.people.unproven.push(version);
         }
-        if self.world.saw_no_hold(now) {
-            self.people.released_ours = false;
+        match self.world.record() {
+            Err(error) => return Some(format!("the record cannot be read: {error}")),
+            Ok(record) => self.record = record,
         }
-        if let Err(error) = self.world.record() {
-            return Some(format!("the record cannot be read: {error}"));
+        // What a run that came to its end has seen.
+        let last = &self.record["last"];
+        if last["at"].as_i64().is_some_and(|at| at >= now) {
+            if sees && last["inputs"]["schedule"]["state"] == "read" {
+                self.people.blind_since = None;
+            }
+            if last["inputs"]["hold"]["by"] == "nobody" {
+                self.people.released_ours = false;
+            }
         }
         self.world.host.borrow_mut().violations.pop()
     }
@@ -267,7 +275,7 @@ impl Story {
             world.pass(CADENCE * 1000);
             self.window(-600, 3600);
             // People do as they are told: whoever went back from what is wanted says that it may come; a hold that is nobody's any more ends.
-            let asked = match world.last_code().as_str() {
+            let asked = match self.record["last"]["code"].as_str().unwrap_or_default() {
                 "held-back" => Asked::Force,
                 "blocked" => {
                     self.happen(Event::Unhold);
@@ -278,7 +286,7 @@ impl Story {
             if let Some(wrong) = self.run(asked, None) {
                 return Some(wrong);
             }
-            wrong = wrong_in_the_end(&world, &self.people, VERSIONS[wanted], is_good);
+            wrong = wrong_in_the_end(&world, &self.record, &self.people, VERSIONS[wanted], is_good);
             if wrong.is_none() {
                 break;
             }

@@ -61,7 +61,7 @@ what_is_shipped_beside_the_program_can_be_read() {
     # What a person gets who types `teleport-upgrade r<TAB>`.
     # shellcheck disable=SC2016
     [[ $(bash -c 'source '$tree'/usr/share/bash-completion/completions/teleport-upgrade
-        COMP_WORDS=(teleport-upgrade r) COMP_CWORD=1; _teleport_upgrade; echo "${COMPREPLY[*]}"') == 'run rollback release' ]] ||
+        COMP_WORDS=(teleport-upgrade r) COMP_CWORD=1; _teleport_upgrade; echo "${COMPREPLY[*]}"') == 'run resume rollback release' ]] ||
         failed 'bash completes something else'
     [[ $(zcat $tree/usr/share/doc/teleport-ent-updater/third-party-licences.gz) == *$'\n==== ring v'* ]] || failed 'licences are missing'
     [[ $(zcat $tree/usr/share/doc/teleport-ent-updater/changelog.gz) == "teleport-ent-updater ($OURS) "* ]] || failed 'the changelog is of another version'

@@ -48,12 +48,11 @@ impl People {
 }
 
 /// The versions that may be installed in a run that begins now.
-pub(super) fn allowed(world: &Simulated, people: &People, asked: Asked) -> Vec<String> {
+pub(super) fn allowed(world: &Simulated, record: &serde_json::Value, people: &People, asked: Asked) -> Vec<String> {
     let now = world.now() / 1000;
     let host = world.host.borrow();
     // The way back, always.
     let mut versions = vec![host.version.clone()];
-    let record = world.record().unwrap_or_default();
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     if !record["pending"].is_null() {
         // What was begun may be finished, and gone back from.
@@ -74,8 +73,13 @@ pub(super) fn allowed(world: &Simulated, people: &People, asked: Asked) -> Vec<S
 
 /// What is wrong with a host on which the world has calmed down and that has had all the time it needs; nothing, if all is well. `wanted` is
 /// offered and in the repository.
-pub(super) fn wrong_in_the_end(world: &Simulated, people: &People, wanted: &str, wanted_is_good: bool) -> Option<String> {
-    let record = world.record().unwrap_or_default();
+pub(super) fn wrong_in_the_end(
+    world: &Simulated,
+    record: &serde_json::Value,
+    people: &People,
+    wanted: &str,
+    wanted_is_good: bool,
+) -> Option<String> {
     let host = world.host.borrow();
     let agent = host.agent.as_ref().map(|agent| agent.version.as_str());
     let said = record["last"]["code"].as_str().unwrap_or_default();

@@ -384,24 +384,6 @@ impl Simulated {
         self.write(&format!("{STATE}/private/running.json"), r#"{"pid":9000,"started":1,"command":"apt-get install"}"#);
     }
 
-    /// Whether a run that has begun at that moment or later ended, and had looked at the schedule.
-    pub(super) fn looked_at_the_schedule(&self, since: i64) -> bool {
-        let record = self.record().unwrap_or_default();
-        record["last"]["at"].as_i64().is_some_and(|at| at >= since) && record["last"]["inputs"]["schedule"]["state"] == "read"
-    }
-
-    /// Whether a run that has begun at that moment or later found that nobody holds the package.
-    pub(super) fn saw_no_hold(&self, since: i64) -> bool {
-        let record = self.record().unwrap_or_default();
-        record["last"]["at"].as_i64().is_some_and(|at| at >= since) && record["last"]["inputs"]["hold"]["by"] == "nobody"
-    }
-
-    /// How the last run ended.
-    pub(super) fn last_code(&self) -> String {
-        let record = self.record().unwrap_or_default();
-        record["last"]["code"].as_str().unwrap_or_default().to_owned()
-    }
-
     /// What is on disk of the last run.
     pub(super) fn record(&self) -> Result<serde_json::Value, String> {
         match fs::read(self.path(&format!("{STATE}/record.json"))) {
