@@ -1,10 +1,9 @@
 //! The certificate authorities that this host trusts: one bundle file, found and read here, understood by the client.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 
 use crate::error::{Class, Error};
+use crate::host::durable;
 use crate::host::machine::Machine;
 
 /// Debian and SUSE, RHEL, older SUSE, Alpine.
@@ -23,7 +22,7 @@ const LARGEST: u64 = 8 * 1024 * 1024;
 pub fn bundle(machine: &Machine) -> Result<Option<(PathBuf, Vec<u8>)>, Error> {
     if let Some(named) = machine.variable("SSL_CERT_FILE") {
         let path = machine.path(named);
-        return match read(&path) {
+        return match durable::read(&path, LARGEST) {
             Ok(pem) => Ok(Some((path, pem))),
             Err(error) => Err(Error::new(
                 Class::Config,
@@ -34,12 +33,6 @@ pub fn bundle(machine: &Machine) -> Result<Option<(PathBuf, Vec<u8>)>, Error> {
     }
     Ok(BUNDLES.iter().find_map(|bundle| {
         let path = machine.path(bundle);
-        read(&path).ok().map(|pem| (path, pem))
+        durable::read(&path, LARGEST).ok().map(|pem| (path, pem))
     }))
-}
-
-fn read(path: &PathBuf) -> std::io::Result<Vec<u8>> {
-    let mut pem = Vec::new();
-    File::open(path)?.take(LARGEST).read_to_end(&mut pem)?;
-    Ok(pem)
 }

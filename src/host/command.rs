@@ -16,6 +16,8 @@ use crate::host::machine::Machine;
 pub(super) const LONGEST_ANSWER: u64 = 4 * 1024 * 1024;
 /// How long a program's output is waited for once the program itself has ended.
 const STREAMS_AFTER_END: Duration = Duration::from_millis(500);
+/// A reader needs little: the buffer of `std::io::copy` has 8 KiB.
+const READERS_STACK: usize = 128 * 1024;
 /// How many of a tool's last lines are quoted in an error.
 const QUOTED_LINES: usize = 10;
 
@@ -127,9 +129,15 @@ pub fn ask(machine: &Machine, argv: Argv) -> Result<Asked, Error> {
     let mut command = prepare(machine, &argv)?;
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| not_started(&argv, &error))?;
-    let stdout = read_aside(child.stdout.take());
-    let stderr = read_aside(child.stderr.take());
-    Ok(Asked(Asking::Process(Process { argv, child, stdout, stderr, begun: Instant::now() })))
+    let streams = read_aside(child.stdout.take()).and_then(|stdout| Ok((stdout, read_aside(child.stderr.take())?)));
+    match streams {
+        Ok((stdout, stderr)) => Ok(Asked(Asking::Process(Process { argv, child, stdout, stderr, begun: Instant::now() }))),
+        Err(error) => {
+            kill_group(&child);
+            let _ = child.wait();
+            Err(not_started(&argv, &error))
+        }
+    }
 }
 
 impl Asked {
@@ -257,9 +265,10 @@ fn kill_group(child: &Child) {
 }
 
 /// Reads a stream to its end beside everything else; beyond the bound it is read and dropped, so that its writer can end.
-fn read_aside(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+/// Where no thread can be had, that is an error: `thread::spawn` would end this process.
+fn read_aside(stream: Option<impl Read + Send + 'static>) -> std::io::Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    let reader = move || {
         let mut bytes = Vec::new();
         if let Some(stream) = stream {
             let mut bounded = stream.take(LONGEST_ANSWER);
@@ -267,8 +276,8 @@ fn read_aside(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
             let _ = std::io::copy(&mut bounded.into_inner(), &mut std::io::sink());
         }
         let _ = sender.send(bytes);
-    });
-    receiver
+    };
+    std::thread::Builder::new().stack_size(READERS_STACK).spawn(reader).map(|_| receiver)
 }
 
 pub(super) fn ending(status: ExitStatus) -> String {

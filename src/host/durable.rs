@@ -13,13 +13,18 @@ pub(super) fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     replace(path, text, |file| file.set_permissions(Permissions::from_mode(0o644)))
 }
 
-/// Reads the first `longest` bytes of the file at `path`.
+/// Reads the first `longest` bytes of the file at `path`. Links are followed; what is no file is not waited for.
 ///
 /// # Errors
-/// Of the file system.
+/// Of the file system; something else than a file is there.
 pub(super) fn read(path: &Path, longest: u64) -> std::io::Result<Vec<u8>> {
+    let at_once = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(at_once.bits().cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
     let mut bytes = Vec::new();
-    File::open(path)?.take(longest).read_to_end(&mut bytes)?;
+    file.take(longest).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -49,4 +54,21 @@ fn replace(path: &Path, text: &[u8], dress: impl Fn(&File) -> std::io::Result<()
     file.sync_all()?;
     std::fs::rename(&beside, path)?;
     path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h35_a_pipe_or_a_device_in_the_place_of_a_file_is_not_waited_for() {
+        let pipe = std::env::temp_dir().join(format!("teleport-upgrade-read-{}", std::process::id()));
+        let _ = std::fs::remove_file(&pipe);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
+        let said = read(&pipe, 10).unwrap_err().to_string();
+        std::fs::remove_file(&pipe).unwrap();
+        assert_eq!(said, "it is no regular file");
+        assert!(read(Path::new("/dev/zero"), 10).is_err());
+        assert_eq!(read(Path::new("/proc/self/comm"), 3).unwrap().len(), 3);
+    }
 }

@@ -1,7 +1,7 @@
 //! The machine that a run works on: where its root is, which programs may run, what time it is. Tests build one from a scratch
 //! directory; the binary has [`Machine::real`]. The only room that reads the environment and the clock.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
@@ -14,6 +14,7 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::host::signals::Orders;
 use crate::host::transient::MARK;
 use crate::host::world::World;
+use crate::host::{durable, inherited};
 use crate::log::{Log, Priorities, Volume};
 use crate::rules::local::{Zone, Zones};
 use crate::rules::moment::Moment;
@@ -100,6 +101,7 @@ impl Machine {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the door to the environment, the clock and pauses")]
     pub fn real(volume: Volume) -> Self {
+        inherited::mend();
         let environment: Vec<(String, String)> = VARIABLES
             .iter()
             .filter_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()).map(|v| ((*name).to_owned(), v)))
@@ -230,9 +232,8 @@ fn zone_rule() -> String {
         Some(name) if name.contains("..") => return String::new(),
         Some(name) => Path::new("/usr/share/zoneinfo").join(name),
     };
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(file).and_then(|file| file.take(LONGEST_ZONE).read_to_end(&mut bytes));
-    if read.is_err() || !bytes.starts_with(b"TZif") {
+    let bytes = durable::read(&file, LONGEST_ZONE).unwrap_or_default();
+    if !bytes.starts_with(b"TZif") {
         return name.unwrap_or_default().to_owned();
     }
     let rule = bytes.trim_ascii_end().rsplit(|&b| b == b'\n').next().unwrap_or_default();

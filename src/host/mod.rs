@@ -7,6 +7,7 @@ mod durable;
 pub mod endpoint;
 pub mod enrolment;
 pub mod hold;
+mod inherited;
 pub mod kept;
 pub mod lock;
 pub mod machine;

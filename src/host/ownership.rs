@@ -38,15 +38,16 @@ pub fn mend(machine: &Machine, directory: &Path) -> Result<Vec<String>, Error> {
         said.extend(lay_out_schedule(directory, metadata.uid())?);
     }
     said.extend(without_other_writers(directory, &opened, &metadata)?);
+    let was_open = metadata.uid() != machine.superuser || metadata.mode() & 0o022 != 0;
     let mut entries: Vec<_> = std::fs::read_dir(directory).map_err(|e| unmended(directory, &e))?.filter_map(Result::ok).collect();
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries.iter().filter(|entry| entry.file_name() != SCHEDULE) {
-        said.extend(mend_file(machine, &entry.path()).unwrap_or_else(|error| Some(error.to_string())));
+        said.extend(mend_file(machine, &entry.path(), was_open).unwrap_or_else(|error| Some(error.to_string())));
     }
     Ok(said)
 }
 
-fn mend_file(machine: &Machine, path: &Path) -> Result<Option<String>, Error> {
+fn mend_file(machine: &Machine, path: &Path, was_open: bool) -> Result<Option<String>, Error> {
     let Ok(link) = path.symlink_metadata() else { return Ok(None) };
     if !link.is_file() {
         return Ok(Some(format!("{} is not a regular file: left alone.", path.display())));
@@ -54,6 +55,14 @@ fn mend_file(machine: &Machine, path: &Path) -> Result<Option<String>, Error> {
     let file = open(path, OFlags::NONBLOCK)?;
     let metadata = file.metadata().map_err(|error| unmended(path, &error))?;
     let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    if was_open && metadata.nlink() != 1 && mode & 0o004 == 0 {
+        // Somebody's secret by a second name: a copy would show it to everybody, and so would the complaint that it is no value.
+        std::fs::remove_file(path).map_err(|error| unmended(path, &error))?;
+        return Ok(Some(format!(
+            "{} was a second name of a file of user {owner} that not everybody may read: this name was removed.",
+            path.display()
+        )));
+    }
     if owner == machine.superuser && mode & 0o022 == 0 {
         return Ok(None);
     }

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Class, Error};
@@ -337,18 +338,34 @@ fn keep_newest<T>(entries: &mut Vec<T>) {
 /// # Errors
 /// Something is there that is no record of ours; why, in words.
 pub fn read(machine: &Machine) -> Result<Record, String> {
-    let file = match File::open(machine.path(STATE).join("record.json")) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Record::default()),
-        Err(error) => return Err(error.to_string()),
-    };
-    let mut bytes = Vec::new();
-    file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    match serde_json::from_slice::<Record>(&bytes) {
+    text(machine).map_err(|error| error.to_string()).and_then(|text| parse(text.as_deref()))
+}
+
+/// What the file says, if there is one.
+fn text(machine: &Machine) -> std::io::Result<Option<Vec<u8>>> {
+    match File::open(machine.path(STATE).join("record.json")) {
+        Ok(file) => {
+            let mut bytes = Vec::new();
+            file.take(LONGEST).read_to_end(&mut bytes).map(|_| Some(bytes))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse(text: Option<&[u8]>) -> Result<Record, String> {
+    let Some(text) = text else { return Ok(Record::default()) };
+    match serde_json::from_slice::<Record>(text) {
         Ok(record) if record.schema == SCHEMA => Ok(record),
         Ok(record) => Err(format!("its format is {}, this version knows {SCHEMA}", record.schema)),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Whether this is what a host says that has nothing to spare at this moment.
+fn is_want(error: &std::io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN];
+    Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
 }
 
 /// A name for a record that cannot be read, under which there is nothing yet.
@@ -371,9 +388,22 @@ pub struct Ledger {
 
 impl Ledger {
     /// Reads the record. One that cannot be read is kept aside, never overwritten.
-    pub fn open(machine: &Machine, _lock: &Lock) -> Self {
+    ///
+    /// # Errors
+    /// [`Class::Internal`] when this host has no descriptor or memory to spare: the record has nothing wrong with it, and stays.
+    pub fn open(machine: &Machine, _lock: &Lock) -> Result<Self, Error> {
         let directory = machine.path(STATE);
-        let record = match read(machine) {
+        let text = text(machine);
+        if let Err(error) = &text
+            && is_want(error)
+        {
+            return Err(Error::new(
+                Class::Internal,
+                format!("{} cannot be read now: {error}", directory.join("record.json").display()),
+                "look at memory and process limits of this host",
+            ));
+        }
+        let record = match text.map_err(|error| error.to_string()).and_then(|text| parse(text.as_deref())) {
             Ok(record) => record,
             Err(why) => {
                 let aside = free_name(&directory, machine.now());
@@ -385,7 +415,7 @@ impl Ledger {
                 Record::default()
             }
         };
-        Self { record, account: Account::default(), brought_up: None, worker: Worker::myself(machine), directory }
+        Ok(Self { record, account: Account::default(), brought_up: None, worker: Worker::myself(machine), directory })
     }
 
     /// Puts the record on disk.

@@ -36,5 +36,6 @@ fn measure(path: &Path) -> Option<Place> {
         free: volume.f_bfree.saturating_mul(volume.f_frsize),
         // Some file systems make room for files as they need it, and say 0 of 0.
         files: (volume.f_files > 0).then_some(volume.f_ffree),
+        read_only: volume.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
     })
 }

@@ -176,13 +176,26 @@ impl<'a> VersionServer<'a> {
             if left.is_zero() {
                 return Err(Failure::Lasting(asked.too_late()));
             }
-            let to = match self.guarded(left, || self.exchange(&asked, left))? {
+            let to = match self.guarded(left, || self.exchange_with_a_thread_to_spare(&asked, left))? {
                 Exchanged::Body(body, server_time) => return Ok(Reply { url, body, server_time }),
                 Exchanged::Redirect(to) => to,
             };
             url = to;
         }
         Err(Failure::Lasting(self.asked(&url).answered(Class::Server, &format!("with more than {REDIRECTS} redirects in a row"))))
+    }
+
+    /// ureq asks for names in a thread of its own, and ends this process where none can be had.
+    fn exchange_with_a_thread_to_spare(&self, asked: &Asked<'_>, left: Duration) -> Result<Exchanged, Failure> {
+        let tried = std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().is_ok());
+        tried.map_err(|error| {
+            Failure::Lasting(Error::new(
+                Class::Internal,
+                format!("{} cannot be asked: no thread can be started ({error})", asked.url),
+                "look at memory and process limits of this host",
+            ))
+        })?;
+        self.exchange(asked, left)
     }
 
     /// One request and one answer.

@@ -20,6 +20,8 @@ pub struct Place {
     pub free: u64,
     /// How many files may still be made there; `None` where that has no bound.
     pub files: Option<u64>,
+    /// Whether nothing at all may be written there, as on hosts whose `/usr` is an image.
+    pub read_only: bool,
 }
 
 /// Beside what is needed: package databases and logs grow, and a file system that is full to the last byte serves nobody.
@@ -31,6 +33,9 @@ const FILES: u64 = 500;
 #[must_use]
 pub fn shortage(wanted: &[(Place, u64)]) -> Option<String> {
     wanted.iter().find_map(|(place, _)| {
+        if place.read_only {
+            return Some(format!("{} is on a file system that is mounted read-only", place.path));
+        }
         let there = wanted.iter().filter(|(other, _)| other.device == place.device);
         let bytes: u64 = there.map(|(_, bytes)| *bytes).fold(0, u64::saturating_add);
         let needed = bytes.saturating_add(bytes / 10).saturating_add(MARGIN);
@@ -59,7 +64,7 @@ mod tests {
     const MIB: u64 = 1024 * 1024;
 
     fn place(path: &str, device: u64, free: u64, files: Option<u64>) -> Place {
-        Place { path: path.into(), device, free: free * MIB, files }
+        Place { path: path.into(), device, free: free * MIB, files, read_only: false }
     }
 
     #[test]
@@ -81,6 +86,11 @@ mod tests {
                 "both on one file system",
                 vec![(var(400), 100 * MIB), (place("/usr", 1, 400, None), 300 * MIB)],
                 Some("/var/lib has 400 MiB free, and 456 MiB are needed there"),
+            ),
+            (
+                "an image",
+                vec![(var(400), MIB), (Place { read_only: true, ..usr(400) }, MIB)],
+                Some("/usr/local/bin is on a file system that is mounted read-only"),
             ),
             (
                 "no inodes",

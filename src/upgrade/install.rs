@@ -84,7 +84,7 @@ pub fn install(machine: &Machine, directory: &Path, wanted: &Wanted) -> Result<O
     let packages = packages::choose(machine, policy.installer, policy.repo.as_ref())?.ok_or_else(|| {
         Error::new(Class::Config, "the file `installer` says `nop`: nothing is installed here", "remove the file `installer`")
     })?;
-    let mut ledger = Ledger::open(machine, &lock);
+    let mut ledger = Ledger::open(machine, &lock)?;
     let Some((package, version, completeness)) = present(&*packages, &policy)? else {
         let _ = consider::look_around(machine, directory, &policy, &mut ledger.record, &mut ledger.account);
         let ended = bring(machine, &*packages, &policy, wanted, &lock, &mut ledger);

@@ -68,7 +68,7 @@ fn locked(
     root_only(machine, command)?;
     let lock = Lock::take(machine)?;
     let began = (machine.uptime)();
-    let mut ledger = Ledger::open(machine, &lock);
+    let mut ledger = Ledger::open(machine, &lock)?;
     let ended = act(&lock, &mut ledger);
     let saved = outcome::conclude(machine, directory, &mut ledger, &ended, began);
     match (ended, saved) {

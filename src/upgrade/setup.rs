@@ -41,7 +41,7 @@ fn settle(machine: &Machine, directory: &Path) -> Result<(), Error> {
         Err(error) if error.class == Class::Busy => return Ok(()),
         Err(error) => return Err(error),
     };
-    let mut ledger = Ledger::open(machine, &lock);
+    let mut ledger = Ledger::open(machine, &lock)?;
     if ledger.record.first_hold == FirstHold::Settled {
         return Ok(());
     }

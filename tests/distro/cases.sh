@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
 source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
-suites=(apt repositories trust systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
+suites=(apt repositories trust hostile systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
     package_bare dnf_bare zypper_bare package_bare_systemd dnf_bare_systemd zypper_bare_systemd
     package_pages_systemd watch_systemd)
 results=$1

@@ -192,6 +192,20 @@ fn h35_setup_follows_no_link_and_reports_what_it_leaves() {
 }
 
 #[test]
+fn h35_setup_copies_no_secret_that_somebody_gave_a_second_name_in_a_directory_of_theirs() {
+    let host = Host::new();
+    let directory = host.root("etc/teleport-upgrade.d");
+    fs::set_permissions(&directory, Permissions::from_mode(0o777)).unwrap();
+    host.write("etc/shadow", "secret\n");
+    fs::set_permissions(host.root("etc/shadow"), Permissions::from_mode(0o620)).unwrap();
+    fs::hard_link(host.root("etc/shadow"), directory.join("pin")).unwrap();
+    let ran = host.setup();
+    assert!(ran.said.contains("this name was removed."), "{}", ran.said);
+    assert!(!ran.said.contains("secret") && !directory.join("pin").exists(), "{}", ran.said);
+    assert_eq!((ran.exit, fs::read_to_string(host.root("etc/shadow")).unwrap().as_str()), (0, "secret\n"));
+}
+
+#[test]
 fn v14_a_hold_at_the_first_setup_is_adopted_and_one_that_comes_after_it_is_the_administrators() {
     let host = Host::new();
     host.state("installed", "hold ok installed 16.1.7\n");
