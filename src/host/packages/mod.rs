@@ -18,6 +18,8 @@ mod exclude;
 mod files;
 mod glob;
 mod patience;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod rpm;
 mod rpm_reply;
 mod trouble;
