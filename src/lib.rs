@@ -8,5 +8,7 @@ pub mod error;
 pub mod host;
 pub mod log;
 pub mod offers;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod rules;
 pub mod upgrade;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms in their order: each may import itself and the tiers before its own, never a neighbour or what comes after.
-const TIERS: [&[&str]; 5] = [&["error", "log"], &["rules"], &["config", "offers", "host"], &["upgrade"], &["bin"]];
+const TIERS: [&[&str]; 5] = [&["error", "log", "properties"], &["rules"], &["config", "offers", "host"], &["upgrade"], &["bin"]];
 
 fn tier(room: &str) -> Option<usize> {
     TIERS.iter().position(|rooms| rooms.contains(&room))

@@ -141,7 +141,7 @@ impl Directory {
 }
 
 /// The value and its line; an error if there are two, or if it is not text.
-fn only_value<'a>(bytes: &'a [u8], path: &Path) -> Result<Option<(usize, &'a str)>, Error> {
+pub(super) fn only_value<'a>(bytes: &'a [u8], path: &Path) -> Result<Option<(usize, &'a str)>, Error> {
     let mut found: Option<(usize, &str)> = None;
     for (index, line) in bytes.split(|&b| b == b'\n').enumerate() {
         let line_number = index + 1;

@@ -2,6 +2,8 @@
 //! `schedule` reads the one file that somebody else writes. It does not log and does not mend.
 
 mod directory;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod schedule;
 
 use std::path::Path;

@@ -16,6 +16,8 @@ pub mod ownership;
 pub mod packages;
 pub mod pause;
 pub mod process;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod pulse;
 pub mod readiness;
 pub mod record;

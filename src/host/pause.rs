@@ -77,7 +77,7 @@ pub fn person(machine: &Machine) -> String {
 }
 
 /// A name from passwd(5).
-fn name_of(uid: u32, users: &str) -> Option<String> {
+pub(super) fn name_of(uid: u32, users: &str) -> Option<String> {
     let name = users.lines().find_map(|line| {
         let mut fields = line.split(':');
         let (name, _, id) = (fields.next()?, fields.next()?, fields.next()?);

@@ -58,10 +58,12 @@ impl Process {
 /// When the process started, in clock ticks since boot; `None` if there is no such process.
 #[must_use]
 pub fn start_time(machine: &Machine, pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(machine.path(format!("/proc/{pid}/stat"))).ok()?;
-    // The name in parentheses may contain anything, so fields are counted from its end: starttime is number 22 of proc(5).
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
+    started(&fs::read(machine.path(format!("/proc/{pid}/stat"))).ok()?)
+}
+
+/// Reads /proc/PID/stat: starttime is number 22 of proc(5).
+pub(super) fn started(stat: &[u8]) -> Option<u64> {
+    let mut fields = behind_the_name(stat)?.split_ascii_whitespace();
     if matches!(fields.next(), Some("Z" | "X")) {
         return None;
     }
@@ -114,6 +116,10 @@ pub(super) fn pid_in(path: &Path) -> Option<u32> {
     let mut text = String::new();
     file.metadata().ok().filter(fs::Metadata::is_file)?;
     file.take(32).read_to_string(&mut text).ok()?;
+    number(&text)
+}
+
+pub(super) fn number(text: &str) -> Option<u32> {
     text.trim().parse().ok().filter(|pid| *pid > 1)
 }
 
@@ -125,8 +131,11 @@ pub(super) fn is_in_group(machine: &Machine, pid: &str, group: &str) -> bool {
 /// Whether this very process runs inside the agent's unit: in a session that the agent serves (H03).
 #[must_use]
 pub fn are_inside_the_agent(machine: &Machine) -> bool {
-    let groups = fs::read_to_string(machine.path("/proc/self/cgroup")).unwrap_or_default();
-    paths(&groups).any(|path| path.split('/').any(|name| name == "teleport.service"))
+    is_of_the_agent(&fs::read_to_string(machine.path("/proc/self/cgroup")).unwrap_or_default())
+}
+
+pub(super) fn is_of_the_agent(groups: &str) -> bool {
+    paths(groups).any(|path| path.split('/').any(|name| name == "teleport.service"))
 }
 
 /// The systemd paths of /proc/PID/cgroup (cgroups(7): `0::/path` or `1:name=systemd:/path`).
@@ -138,15 +147,24 @@ fn paths(groups: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn in_group(groups: &str, group: &str) -> bool {
+pub(super) fn in_group(groups: &str, group: &str) -> bool {
     let below = |path: &str| path.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     !group.is_empty() && paths(groups).any(below)
 }
 
 fn parent(machine: &Machine, pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(machine.path(format!("/proc/{pid}/stat"))).ok()?;
-    // After the name in parentheses: the state, then the parent (proc(5)).
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+    started_by(&fs::read(machine.path(format!("/proc/{pid}/stat"))).ok()?)
+}
+
+/// Reads /proc/PID/stat: after the name in parentheses the state, then the parent (proc(5)).
+pub(super) fn started_by(stat: &[u8]) -> Option<u32> {
+    behind_the_name(stat)?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// The name in parentheses may contain anything, also what is no text: fields are counted from its end.
+fn behind_the_name(stat: &[u8]) -> Option<&str> {
+    let end = stat.iter().rposition(|&b| b == b')')?;
+    std::str::from_utf8(stat.get(end + 1..)?).ok()
 }
 
 #[cfg(test)]
@@ -163,6 +181,16 @@ mod tests {
         assert!(!in_group("4:memory:/system.slice/teleport.service\n", group));
         assert!(!in_group("0::/\n", ""));
         assert!(!in_group("garbage", group));
+    }
+
+    #[test]
+    fn a_process_has_a_start_and_a_parent_whatever_it_calls_itself() {
+        for name in [b"teleport".as_slice(), b") Z 1 (", b"\xff\xfe", b"", b"a\nb"] {
+            let stat = [b"7 (", name, b") S 42 7 7 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 9 0 123456 1 2\n"].concat();
+            assert_eq!((started(&stat), started_by(&stat)), (Some(123_456), Some(42)), "{name:?}");
+        }
+        assert_eq!(started(b"7 (a) Z 42 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 123456\n"), None, "it has ended");
+        assert_eq!((started(b"1 2 3"), started_by(b"")), (None, None));
     }
 
     #[test]

@@ -16,6 +16,8 @@ const SOCKET: &str = "/var/lib/teleport/debug.sock";
 const QUESTION: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 const LIMIT: Duration = Duration::from_secs(2);
 const LONGEST: usize = 512;
+/// Real ones say no more; what is longer is quoted in two parts.
+const LONGEST_SAID: usize = 60;
 
 /// Asks the agent. Whatever cannot be understood is silence.
 #[must_use]
@@ -41,16 +43,22 @@ fn answer(machine: &Machine) -> std::io::Result<Vec<u8>> {
 }
 
 /// Reads a status line: 200 ready, 400 starting, 503 not ready (the reference names these three); others say nothing.
-fn read(answer: &[u8]) -> Readiness {
+pub(super) fn read(answer: &[u8]) -> Readiness {
     let line = answer.split(|&b| b == b'\r' || b == b'\n').next().unwrap_or_default();
     let Some(status) = line.strip_prefix(b"HTTP/1.1 ").or_else(|| line.strip_prefix(b"HTTP/1.0 ")) else {
         return Readiness::Silent;
     };
     match status.get(..3) {
         Some(b"200") => Readiness::Ready,
-        Some(b"400" | b"503") => Readiness::NotReady(quoted(status).trim_matches('"').to_owned()),
+        Some(b"400" | b"503") => Readiness::NotReady(said(status)),
         _ => Readiness::Silent,
     }
+}
+
+/// As it is quoted, but without the quotation marks.
+fn said(status: &[u8]) -> String {
+    let said = quoted(status.get(..LONGEST_SAID).unwrap_or(status));
+    said.strip_prefix('"').and_then(|said| said.strip_suffix('"')).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -73,5 +81,12 @@ mod tests {
         for (answer, readiness) in stories {
             assert_eq!(read(answer), readiness, "{answer:?}");
         }
+    }
+
+    #[test]
+    fn what_the_agent_says_is_cut_and_quoted_without_a_mark_too_many() {
+        let long = [b"HTTP/1.1 503 ".as_slice(), &[b'x'; 70]].concat();
+        assert_eq!(read(&long), Readiness::NotReady(format!("503 {}", "x".repeat(56))));
+        assert_eq!(read(b"HTTP/1.1 503 \"no\""), Readiness::NotReady("503 \\\"no\\\"".into()));
     }
 }

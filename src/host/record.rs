@@ -296,7 +296,7 @@ impl Record {
         match self.verdicts.last_mut() {
             Some(last) if last.code == *code && last.text == *text => {
                 last.last = now;
-                last.count += 1;
+                last.count = last.count.saturating_add(1);
             }
             _ => self.verdicts.push(Verdict { code: code.clone(), text: text.clone(), exit, first: now, last: now, count: 1 }),
         }
@@ -320,7 +320,7 @@ impl Record {
             "rolled-back" => &mut self.totals.rolled_back,
             _ => &mut self.totals.failed,
         };
-        *total += 1;
+        *total = total.saturating_add(1);
         if upgrade.code != "upgraded" && self.upgrades.last().is_some_and(again) {
             self.upgrades.pop();
         }
@@ -435,5 +435,28 @@ impl Ledger {
                 "df -h /var; df -i /var; the next run tries again",
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_that_is_at_its_end_stops_there() {
+        let verdict = Verdict {
+            code: "no-target".into(),
+            text: String::new(),
+            exit: 0,
+            first: Moment::from_unix(0),
+            last: Moment::from_unix(0),
+            count: u64::MAX,
+        };
+        let totals = Totals { upgraded: u64::MAX, ..Totals::default() };
+        let mut record = Record { verdicts: vec![verdict], totals, ..Record::default() };
+        record.conclude(Reason::NoTarget, Account { code: "no-target".into(), ..Account::default() });
+        let to = "16.2.0".parse().unwrap();
+        record.add_upgrade(Upgrade { from: None, to, at: Moment::from_unix(0), code: "upgraded".into() });
+        assert_eq!((record.verdicts[0].count, record.totals.upgraded), (u64::MAX, u64::MAX));
     }
 }

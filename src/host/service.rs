@@ -33,7 +33,7 @@ const SETTLED: Duration = Duration::from_millis(500);
 
 /// What systemd says about the agent's unit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Unit {
+pub(super) struct Unit {
     load: String,
     active: String,
     file: String,
@@ -237,7 +237,7 @@ fn ask(machine: &Machine) -> Result<Unit, Error> {
 }
 
 /// Reads `systemctl show`: one `NAME=VALUE` a line.
-fn properties(text: &str) -> Unit {
+pub(super) fn properties(text: &str) -> Unit {
     let mut unit = Unit::default();
     for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
         match name {
@@ -264,7 +264,7 @@ fn microseconds(value: &str) -> Duration {
 }
 
 impl Unit {
-    fn down(&self, since: Duration, now: Duration) -> Duration {
+    pub(super) fn down(&self, since: Duration, now: Duration) -> Duration {
         if self.left_active < since {
             return Duration::ZERO;
         }
@@ -272,7 +272,7 @@ impl Unit {
         back.saturating_sub(self.left_active)
     }
 
-    fn activity(&self) -> health::Unit {
+    pub(super) fn activity(&self) -> health::Unit {
         match self.active.as_str() {
             "active" | "reloading" => health::Unit::Active,
             // Whoever stops it may be restarting it.
@@ -281,7 +281,7 @@ impl Unit {
         }
     }
 
-    const fn means(&self) -> Means {
+    pub(super) const fn means(&self) -> Means {
         if self.can_reload && self.pid_file.is_some() { Means::Reload } else { Means::Restart }
     }
 

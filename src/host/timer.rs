@@ -59,7 +59,7 @@ pub fn look(machine: &Machine) -> (Timer, Started) {
 }
 
 /// Reads `systemctl show` of the timer, `up` seconds after boot.
-fn standing(text: &str, now: Moment, up: i64) -> Timer {
+pub(super) fn standing(text: &str, now: Moment, up: i64) -> Timer {
     let value =
         |name: &str| text.lines().find_map(|line| line.split_once('=').filter(|(key, _)| *key == name)).map_or("", |(_, v)| v);
     match (value("LoadState"), value("ActiveState")) {
@@ -77,7 +77,7 @@ fn standing(text: &str, now: Moment, up: i64) -> Timer {
 }
 
 /// Reads `systemctl show` of the service: `ExecStart={ path=/usr/sbin/teleport-upgrade ; argv[]=/usr/sbin/teleport-upgrade run ; ...`.
-fn started(text: &str) -> Started {
+pub(super) fn started(text: &str) -> Started {
     let values = |name: &'static str| {
         text.lines().filter_map(move |line| line.split_once('=').filter(|(key, _)| *key == name)).map(|(_, value)| value)
     };

@@ -6,6 +6,8 @@
 pub mod authorities;
 pub mod client;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod proxy;
 mod redirect;
 pub mod reply;

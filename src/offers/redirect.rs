@@ -11,7 +11,8 @@ use crate::error::quoted;
 pub(super) fn within_the_server(from: &str, location: &[u8]) -> Result<String, String> {
     let nonsense = || format!("to {}, which is no address", quoted(location));
     let text = std::str::from_utf8(location).ok().and_then(|text| text.split('#').next()).filter(|text| !text.is_empty());
-    let text = text.ok_or_else(nonsense)?;
+    // Whatever else stands in an address is escaped (RFC 3986).
+    let text = text.filter(|text| text.bytes().all(|b| b.is_ascii_graphic())).ok_or_else(nonsense)?;
     let here: Uri = from.parse().map_err(|_| nonsense())?;
     let (scheme, server) = (here.scheme_str().unwrap_or_default(), here.authority().map(ToString::to_string).unwrap_or_default());
     let full = if text.starts_with("//") {
@@ -30,7 +31,12 @@ pub(super) fn within_the_server(from: &str, location: &[u8]) -> Result<String, S
 
 fn same_server(one: &Uri, other: &Uri) -> bool {
     let port = |uri: &Uri| uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    let bare = |uri: &Uri| uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    // Nothing but a name and a number: a port that is none would count as the usual one.
+    let bare = |uri: &Uri| {
+        let rest = uri.authority().zip(uri.host()).and_then(|(authority, host)| authority.as_str().strip_prefix(host));
+        let port = |rest: &str| rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()));
+        rest.is_some_and(|rest| rest.is_empty() || uri.port_u16().is_some() && port(rest))
+    };
     let same_name = matches!((one.host(), other.host()), (Some(a), Some(b)) if a.eq_ignore_ascii_case(b));
     one.scheme() == other.scheme() && same_name && port(one) == port(other) && bare(other)
 }
@@ -56,7 +62,11 @@ mod tests {
 
     #[test]
     fn h36_a_redirect_to_anywhere_else_is_refused_and_named() {
-        let stories: [(&[u8], &str); 12] = [
+        let stories: [(&[u8], &str); 16] = [
+            ("/x\u{a0}y".as_bytes(), r#"to "/x\xc2\xa0y", which is no address"#),
+            (b"https://a.test:x", r#"to another server, "https://a.test:x""#),
+            (b"https://a.test:65979/", r#"to another server, "https://a.test:65979/""#),
+            (b"https://a.test:+443/", r#"to another server, "https://a.test:+443/""#),
             (b"https://b.test/version", r#"to another server, "https://b.test/version""#),
             (b"https://a.test.b.test/", r#"to another server, "https://a.test.b.test/""#),
             (b"https://a.test:8443/version", r#"to another server, "https://a.test:8443/version""#),

@@ -87,9 +87,13 @@ impl FromStr for ForgivenEndpoint {
                 forgiven.push(words);
             }
         }
-        if let Some(bare) = rest.trim_end_matches('/').strip_suffix("/version") {
-            rest = bare;
+        // As often as it is there: what is written into the file is read again.
+        let bare = |text: &str| text.trim_end_matches('/').strip_suffix("/version").map(str::len);
+        if bare(rest).is_some() {
             forgiven.push("\"/version\" at the end");
+        }
+        while let Some(shorter) = bare(rest).and_then(|length| rest.get(..length)) {
+            rest = shorter;
         }
         Ok(Self { endpoint: Endpoint::parse(rest)?, forgiven })
     }
@@ -127,6 +131,7 @@ mod tests {
             ("https://example.com/v1", "example.com/v1", 1),
             ("https://example.com/v1/version", "example.com/v1", 2),
             ("example.com/v1/version/", "example.com/v1", 1),
+            ("example.com/version/version", "example.com", 1),
         ];
         for (written, meant, forgiven) in stories {
             let read: ForgivenEndpoint = written.parse().unwrap();

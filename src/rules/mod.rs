@@ -13,6 +13,8 @@ pub mod moment;
 pub mod pause;
 pub mod plan;
 pub mod policy;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod reason;
 pub mod release;
 pub mod room;

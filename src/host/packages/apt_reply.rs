@@ -1,7 +1,7 @@
 //! What apt and dpkg write, read: pure, bounded, and tested on recorded output of real tools in `tests/captured/`.
 
 use crate::host::packages::trouble::Trouble;
-use crate::host::packages::{Candidate, Completeness, Holds, State};
+use crate::host::packages::{Candidate, Completeness, Holds, State, is_version};
 use crate::rules::release::Release;
 use crate::rules::room::Needs;
 
@@ -13,7 +13,7 @@ pub(super) fn state(text: &str, package: &str) -> State {
     let installed = text.lines().find_map(|line| {
         let words: Vec<&str> = line.split(' ').collect();
         let &[name, want, flag, status, version] = words.as_slice() else { return None };
-        let there = name == package && !version.is_empty() && !matches!(status, "not-installed" | "config-files");
+        let there = name == package && is_version(version) && !matches!(status, "not-installed" | "config-files");
         let whole = flag == "ok" && matches!(status, "installed" | "triggers-pending" | "triggers-awaited");
         there.then(|| State {
             version: Some(version.to_owned()),
@@ -67,6 +67,7 @@ pub(super) fn candidates(text: &str) -> Vec<Candidate> {
             let priority = words.clone().nth(1).and_then(|word| word.parse::<i64>().ok());
             current = words
                 .next()
+                .filter(|version| is_version(version))
                 .map(|version| Candidate { version: version.to_owned(), forbidden: priority.filter(|priority| *priority < 0) });
         } else if let (Some(_), Some(place)) = (words.next(), words.next()) {
             offered |= place != "/var/lib/dpkg/status";
@@ -244,6 +245,14 @@ mod tests {
             state("p install reinstreq half-installed 1.0\n", "p").completeness,
             Completeness::Stopped("half-installed".into())
         );
+    }
+
+    #[test]
+    fn what_cannot_be_a_version_is_none() {
+        for strange in ["16.2.0\u{1b}[2J", "-o\tX=y", "16.2.0\u{a0}"] {
+            assert_eq!(state(&format!("p install ok installed {strange}\n"), "p").version, None, "{strange:?}");
+            assert!(candidates(&format!("Version table:\n     {strange} 500\n        500 https://x stable/main\n")).is_empty());
+        }
     }
 
     #[test]

@@ -90,13 +90,13 @@ fn rpm_has_the_agent(machine: &Machine) -> bool {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
+pub(super) enum Family {
     Suse,
     RedHat,
 }
 
 /// Reads os-release(5): `ID` and `ID_LIKE`.
-fn family(text: &str) -> Option<Family> {
+pub(super) fn family(text: &str) -> Option<Family> {
     let values = text.lines().filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")));
     let words: Vec<&str> = values.flat_map(|value| value.trim_matches(['"', '\'']).split(' ')).collect();
     if words.iter().any(|word| word.contains("suse") || *word == "sles") {

@@ -1,7 +1,7 @@
 //! What dnf writes, read: pure, bounded, and tested on recorded output in `tests/captured/`.
 
 use crate::host::packages::rpm_reply::newest_first;
-use crate::host::packages::{Candidate, Moved};
+use crate::host::packages::{Candidate, Moved, is_version, label};
 
 /// What `repoquery --qf` is asked for; [`candidates`] reads the answer. dnf5 ends no line by itself, dnf 4 ends one too many.
 pub(super) const CANDIDATE_FORMAT: &str = "available %{name} %{epoch}:%{version}-%{release}\\n";
@@ -44,11 +44,11 @@ pub(super) fn plan(text: &str, package: &str, repository: Option<&str>) -> (Opti
                 moved.foreign.push(format!("{name} {spelled} from the repository {from}"));
             }
             moved.ours += 1;
-            version = Some((*spelled).to_owned());
+            version = Some((*spelled).to_owned()).filter(|version| is_version(version));
         } else if section.starts_with("Installing") || section.starts_with("Upgrading") {
             moved.along.push(format!("{name} {spelled}"));
         } else {
-            moved.foreign.push(format!("{}: {name} {spelled}", section.trim_end_matches(':').to_lowercase()));
+            moved.foreign.push(format!("{}: {name} {spelled}", label(section.trim_end_matches(':')).to_lowercase()));
         }
         row.clear();
     }
@@ -153,6 +153,13 @@ mod tests {
                 vec!["removing dependent packages: lab-neighbour 1.0-1".into()]
             )
         );
+    }
+
+    #[test]
+    fn a_section_with_an_endless_name_is_not_said_with_every_row() {
+        let text = format!("=====\n{}:\n{}", "x".repeat(10_000), " a b c d\n".repeat(100));
+        let said = planned(&text).3;
+        assert_eq!((said.len(), said.iter().map(String::len).max()), (100, Some(65)));
     }
 
     /// From dnf5's documentation and Fedora's examples; not recorded here.

@@ -3,8 +3,8 @@
 
 /// One `exclude` or `excludepkgs` option: the lines that it takes and its words.
 struct Excludes<'t> {
-    /// Index of its first line; the others follow.
-    line: usize,
+    /// Indices of its lines; there may be comments in between.
+    lines: Vec<usize>,
     words: Vec<&'t str>,
 }
 
@@ -44,11 +44,12 @@ pub(super) fn with(text: &str, section: &str, word: &str) -> Option<String> {
     }
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     // The last one counts where there are several.
-    match options(text, section, &EXCLUDES).last().map(|option| option.line) {
+    match options(text, section, &EXCLUDES).last().and_then(|option| option.lines.first().copied()) {
         Some(at) => {
             let line = lines.get_mut(at)?;
-            let end = line.trim_end();
-            *line = if end.ends_with('=') { format!("{end}{word}") } else { format!("{end} {word}") };
+            let end = line.trim_end_matches([' ', '\t']);
+            let has_value = end.split_once('=').is_some_and(|(_, value)| !value.is_empty());
+            *line = if has_value { format!("{end} {word}") } else { format!("{end}{word}") };
         }
         None => {
             let (from, to) = extent(text, section)?;
@@ -63,9 +64,8 @@ pub(super) fn with(text: &str, section: &str, word: &str) -> Option<String> {
 pub(super) fn without(text: &str, section: &str, word: &str) -> String {
     let mut lines: Vec<Option<String>> = text.lines().map(|line| Some(line.to_owned())).collect();
     for option in options(text, section, &EXCLUDES) {
-        let continued = (option.line + 1..lines.len()).take_while(|at| continues(lines.get(*at))).last().unwrap_or(option.line);
-        let alone = option.words == [word];
-        for at in option.line..=continued {
+        let alone = option.words.iter().all(|w| *w == word) && !option.words.is_empty();
+        for at in option.lines {
             let Some(slot) = lines.get_mut(at) else { continue };
             *slot = if alone { None } else { slot.as_deref().map(|line| line_without(line, word)) };
         }
@@ -74,26 +74,29 @@ pub(super) fn without(text: &str, section: &str, word: &str) -> String {
     kept.join("\n") + "\n"
 }
 
-fn continues(line: Option<&Option<String>>) -> bool {
-    line.and_then(Option::as_deref).is_some_and(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty())
-}
-
-/// Only that word and the blank before it, or after it where it is the first.
+/// Only that word, as often as it is there, and the blank before it, or after it where it is the first.
 fn line_without(line: &str, word: &str) -> String {
-    let boundary = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || c == ',' || c == '=');
-    for (at, _) in line.match_indices(word) {
-        let (before, rest) = line.split_at(at);
-        let after = rest.get(word.len()..).unwrap_or_default();
-        if boundary(before.chars().last()) && boundary(after.chars().next()) {
-            let rest = before.trim_end_matches([' ', '\t']);
-            return if before.len() > rest.len() {
-                format!("{rest}{after}")
-            } else {
-                format!("{before}{}", after.trim_start_matches([' ', '\t', ',']))
-            };
+    let boundary = |c: Option<char>| c.is_none_or(|c| matches!(c, ' ' | '\t' | ','));
+    let key = if line.starts_with([' ', '\t']) { 0 } else { line.find('=').map_or(0, |equals| equals + 1) };
+    let (key, mut rest) = line.split_at(key);
+    let mut kept = String::with_capacity(line.len());
+    let found = |kept: &str, rest: &str| {
+        rest.match_indices(word).map(|(at, _)| (at, at + word.len())).find(|(at, end)| {
+            let before = rest.get(..*at).and_then(|before| before.chars().last()).or_else(|| kept.chars().last());
+            boundary(before) && boundary(rest.get(*end..).and_then(|after| after.chars().next()))
+        })
+    };
+    while let Some((at, end)) = found(&kept, rest) {
+        kept.push_str(rest.get(..at).unwrap_or_default());
+        rest = rest.get(end..).unwrap_or_default();
+        let bare = kept.trim_end_matches([' ', '\t']).len();
+        if bare < kept.len() {
+            kept.truncate(bare);
+        } else {
+            rest = rest.trim_start_matches([' ', '\t', ',']);
         }
     }
-    line.to_owned()
+    format!("{key}{kept}{rest}")
 }
 
 fn heading(line: &str) -> Option<&str> {
@@ -118,14 +121,15 @@ fn options<'t>(text: &'t str, section: &str, keys: &[&str]) -> Vec<Excludes<'t>>
         let value = if line.starts_with([' ', '\t']) {
             Some(line).filter(|_| inside)
         } else {
-            let (key, value) = line.split_once('=').unwrap_or((line, ""));
-            inside = keys.contains(&key.trim());
+            let option = line.split_once('=').filter(|(key, _)| keys.contains(&key.trim()));
+            inside = option.is_some();
             if inside {
-                options.push(Excludes { line: index, words: Vec::new() });
+                options.push(Excludes { lines: Vec::new(), words: Vec::new() });
             }
-            Some(value).filter(|_| inside)
+            option.map(|(_, value)| value)
         };
         if let (Some(value), Some(option)) = (value, options.last_mut()) {
+            option.lines.push(index);
             option.words.extend(value.split([' ', '\t', ',']).filter(|word| !word.is_empty()));
         }
     }
@@ -177,6 +181,22 @@ mod tests {
         );
         assert_eq!(without("[t]\nexclude=a, b\n", "t", "a"), "[t]\nexclude=b\n");
         assert_eq!(words("[t]\n# exclude=a\n;exclude=b\nEXCLUDE=c\nincludepkgs=d\n", "t"), [""; 0]);
+    }
+
+    #[test]
+    fn a_word_goes_from_wherever_it_is_and_as_often_as_it_is_there() {
+        for (text, rest) in [
+            ("[t]\nexclude=a b a,c a\n", "[t]\nexclude=b,c\n"),
+            ("[t]\nexclude=a a\n", "[t]\n"),
+            ("[t]\nexclude=b\n# of old\n a\n\n\tc\n", "[t]\nexclude=b\n# of old\n\n\n\tc\n"),
+        ] {
+            assert_eq!(without(text, "t", "a"), rest, "{text:?}");
+        }
+        // An `=` in a value is no `=` behind a key.
+        assert_eq!(with("[t]\nexclude=b c=\n", "t", "a").unwrap(), "[t]\nexclude=b c= a\n");
+        assert_eq!(without("[t]\nexclude=c=a a\n", "t", "a"), "[t]\nexclude=c=a\n");
+        // What has no `=` is no option, and a word behind it would be in none.
+        assert_eq!(with("[t]\nexclude\n", "t", "a").unwrap(), "[t]\nexclude\nexclude=a\n");
     }
 
     #[test]

@@ -1,8 +1,14 @@
 //! Whether a pattern of an administrator concerns the agent's package: shell patterns as dnf's excludes and zypper's locks have them. In
 //! doubt it does: a hold that is none costs a question, one that is overlooked costs trust.
 
+/// A pattern that is longer is nobody's, and takes time by the square.
+const LONGEST: usize = 1024;
+
 /// Whether the pattern matches the text: `*`, `?`, and `[...]` as "any one character".
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    if pattern.len() > LONGEST {
+        return true;
+    }
     let (pattern, text): (Vec<char>, Vec<char>) = (simple(pattern), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     // Where to go on when what follows the last `*` does not match here.
@@ -90,6 +96,7 @@ mod tests {
 
     #[test]
     fn a_hostile_pattern_ends_in_bounded_time() {
-        assert!(!matches(&"*a".repeat(2000), &"a".repeat(1000)));
+        assert!(!matches(&"*a".repeat(500), &"a".repeat(400)));
+        assert!(concerns(&"-1".repeat(32 * 1024), "teleport-ent"), "in doubt it does, at once");
     }
 }

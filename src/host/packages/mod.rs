@@ -18,6 +18,8 @@ mod exclude;
 mod files;
 mod glob;
 mod patience;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod rpm;
 mod rpm_reply;
 mod trouble;
@@ -93,6 +95,12 @@ pub struct Candidate {
     pub forbidden: Option<i64>,
 }
 
+/// Whether it can be a version, however it is spelled. Nothing else that a tool or a repository says is one gets onto a command line.
+fn is_version(text: &str) -> bool {
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '~' | ':' | '-' | '_' | '^');
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(part)
+}
+
 /// A change of one package that the manager has simulated and that moves nothing else but what it depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
@@ -123,6 +131,12 @@ pub(super) struct Moved {
     /// What our package depends on.
     pub(super) along: Vec<String>,
     pub(super) foreign: Vec<String>,
+}
+
+/// What a manager calls a kind of change, which is said again with each package; the longest known one is "Installing weak dependencies".
+fn label(text: &str) -> &str {
+    const LONGEST: usize = 60;
+    text.char_indices().nth(LONGEST).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 impl Moved {

@@ -1,7 +1,7 @@
 //! What rpm writes, read: pure, bounded, and tested on recorded output in `tests/captured/`. And what it, dnf and zypper say of trouble.
 
 use crate::host::packages::trouble::Trouble;
-use crate::host::packages::{Candidate, Completeness, Holds, State};
+use crate::host::packages::{Candidate, Completeness, Holds, State, is_version};
 use crate::rules::release::Release;
 
 /// What `rpm -q --qf` is asked for; [`entries`] reads the answer.
@@ -12,7 +12,7 @@ pub(super) fn entries(text: &str, package: &str) -> Vec<String> {
     let versions = text.lines().filter_map(|line| line.split_once(' ')).filter(|(name, _)| *name == package);
     versions
         .map(|(_, version)| version.strip_prefix("0:").unwrap_or(version).to_owned())
-        .filter(|v| v.contains('-') && !v.contains(' '))
+        .filter(|version| version.contains('-') && is_version(version))
         .collect()
 }
 
@@ -50,7 +50,8 @@ pub(super) fn spelling(release: &Release) -> String {
 
 /// Of these spelled versions those that are releases of the agent, newest first.
 pub(super) fn newest_first<'t>(versions: impl Iterator<Item = &'t str>) -> Vec<Candidate> {
-    let mut known: Vec<_> = versions.filter_map(|version| Some((release_of(version)?, version))).collect();
+    let mut known: Vec<_> =
+        versions.filter(|version| is_version(version)).filter_map(|version| Some((release_of(version)?, version))).collect();
     known.sort();
     known.dedup();
     known.into_iter().rev().map(|(_, version)| Candidate { version: version.to_owned(), forbidden: None }).collect()
@@ -179,6 +180,14 @@ mod tests {
             seen(text, "teleport-ent"),
             (Some("16.2.0-1".into()), Completeness::Stopped("recorded at 16.1.7-1 and 16.2.0-1 at once".into()))
         );
+    }
+
+    #[test]
+    fn what_cannot_be_a_version_is_none() {
+        for strange in ["16.2.0-\u{1b}[2J", "-x:16.2.0-1", "16.2.0-1\tx", "16.2.0-\u{e9}"] {
+            assert!(entries(&format!("p 0:{strange}\n"), "p").is_empty(), "{strange:?}");
+            assert!(newest_first(std::iter::once(strange)).is_empty(), "{strange:?}");
+        }
     }
 
     #[test]

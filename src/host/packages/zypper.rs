@@ -260,7 +260,7 @@ impl Packages for Zypper<'_> {
         moved.checked(
             Transaction {
                 package: package.clone(),
-                version: planned.unwrap_or(version),
+                version: planned.filter(|planned| rpm_reply::release_of(planned).as_ref() == Some(release)).unwrap_or(version),
                 reach,
                 along: Vec::new(),
                 needs: zypper_reply::needs(&answer.stdout, rpm::size(self.machine, package)?),

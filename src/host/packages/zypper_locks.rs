@@ -5,39 +5,55 @@ use crate::host::packages::glob;
 
 /// One lock, as it stands in the file.
 struct Lock<'t> {
-    text: &'t str,
+    lines: Vec<&'t str>,
 }
 
 impl<'t> Lock<'t> {
+    fn values(&self, key: &str) -> impl Iterator<Item = &'t str> {
+        self.lines
+            .iter()
+            .filter_map(|line| line.split_once(':'))
+            .filter(move |(name, _)| name.trim() == key)
+            .map(|(_, v)| v.trim())
+    }
+
     fn value(&self, key: &str) -> Option<&'t str> {
-        self.text
-            .lines()
-            .find_map(|line| line.split_once(':').filter(|(name, _)| name.trim() == key))
-            .map(|(_, value)| value.trim())
+        self.values(key).next()
     }
 
     fn concerns(&self, package: &str) -> bool {
         let kind = self.value("type").is_none_or(|kind| kind == "package");
-        let Some(name) = self.value("solvable_name") else {
+        let mut names = self.values("solvable_name").peekable();
+        if names.peek().is_none() {
             // Another way to say what is locked.
-            return kind && self.text.contains(package);
-        };
+            return kind && self.lines.iter().any(|line| line.contains(package));
+        }
         let fold = self.value("case_sensitive") != Some("on");
-        let name = &if fold { name.to_lowercase() } else { name.to_owned() };
         // What is written in another way than with shell patterns is nothing to guess at.
         let pattern = self.value("match_type").is_none_or(|how| matches!(how, "glob" | "exact"));
-        kind && (if pattern { glob::matches(name, package) } else { name.contains(package) || package.contains(name) })
+        let ours = |name: &str| {
+            let name = &if fold { name.to_lowercase() } else { name.to_owned() };
+            if pattern { glob::matches(name, package) } else { name.contains(package) || package.contains(name) }
+        };
+        kind && names.any(ours)
     }
 
     /// As `zypper addlock PACKAGE` writes it: by its very name, in every version, from every repository.
     fn is_plain(&self, package: &str) -> bool {
         let more = ["repo", "version", "complex", "solvable_arch"].iter().any(|key| self.value(key).is_some());
-        self.concerns(package) && self.value("solvable_name") == Some(package) && !more
+        let mut names = self.values("solvable_name");
+        self.concerns(package) && names.next() == Some(package) && names.all(|name| name == package) && !more
     }
 }
 
+/// As libzypp reads them (`PoolQuery::recover`): whatever has no colon in it ends a lock, also a line of blanks; a comment does not.
 fn locks(text: &str) -> impl Iterator<Item = Lock<'_>> {
-    text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).map(|text| Lock { text })
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    std::iter::from_fn(move || {
+        let is_value = |line: &&str| line.contains(':');
+        let lines: Vec<&str> = lines.by_ref().skip_while(|line| !is_value(line)).take_while(is_value).collect();
+        (!lines.is_empty()).then_some(Lock { lines })
+    })
 }
 
 /// Where the locks are, if the settings (zypp.conf) say so.
@@ -62,7 +78,7 @@ pub(super) fn other(text: &str, package: &str) -> Option<String> {
 
 /// The file without the locks that concern the package.
 pub(super) fn without(text: &str, package: &str) -> String {
-    locks(text).filter(|lock| !lock.concerns(package)).map(|lock| format!("\n{}\n\n", lock.text)).collect()
+    locks(text).filter(|lock| !lock.concerns(package)).map(|lock| format!("\n{}\n\n", lock.lines.join("\n"))).collect()
 }
 
 #[cfg(test)]
@@ -97,6 +113,14 @@ mod tests {
         for (text, expected) in stories {
             assert_eq!(other(text, "teleport-ent").as_deref(), expected, "{text}");
             assert!(!has_plain(text, "teleport-ent"), "{text}");
+        }
+    }
+
+    #[test]
+    fn locks_end_where_libzypp_ends_them() {
+        for between in ["\n \n", "\r\n\r\n", "\nno colon\n", "\n# comment\n"] {
+            let text = format!("solvable_name: lab-a{between}solvable_name: teleport-ent\n");
+            assert!(has_plain(&text, "teleport-ent") || other(&text, "teleport-ent").is_some(), "{text:?} is overlooked");
         }
     }
 

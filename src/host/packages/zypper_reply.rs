@@ -2,7 +2,7 @@
 //! matter, so this is no XML reader: it looks for those tags and takes their attributes.
 
 use crate::host::packages::rpm_reply::newest_first;
-use crate::host::packages::{Candidate, Moved};
+use crate::host::packages::{Candidate, Moved, is_version, label};
 use crate::rules::room::Needs;
 
 /// Reads `zypper search -s`: the versions of the package that are releases of the agent, newest first.
@@ -28,10 +28,10 @@ pub(super) fn plan(text: &str, package: &str) -> (Option<String>, Moved) {
             match change {
                 _ if name == package && change != "remove" => {
                     moved.ours += 1;
-                    version = Some(edition.to_owned());
+                    version = Some(edition.to_owned()).filter(|version| is_version(version));
                 }
                 "install" | "upgrade" => moved.along.push(format!("{name} {edition}")),
-                _ => moved.foreign.push(format!("{change}: {name} {edition}")),
+                _ => moved.foreign.push(format!("{}: {name} {edition}", label(change))),
             }
         }
     }
@@ -120,6 +120,17 @@ mod tests {
         {
             assert_eq!(planned(nothing), (None, 0, Vec::new(), Vec::new()), "{nothing}");
         }
+    }
+
+    #[test]
+    fn a_strange_summary_becomes_neither_an_option_nor_endless() {
+        let tag = |edition: &str| {
+            format!("<install-summary><to-install><solvable name=\"p\" edition=\"{edition}\"/>\n</to-install></install-summary>")
+        };
+        assert_eq!(plan(&tag("--root /"), "p").0, None);
+        assert_eq!(plan(&tag("16.2.0-1"), "p").0.as_deref(), Some("16.2.0-1"));
+        let long = format!("<install-summary><to-{}>{}</install-summary>", "x".repeat(10_000), "<solvable >".repeat(100));
+        assert_eq!(plan(&long, "p").1.foreign.iter().map(String::len).max(), Some(63));
     }
 
     #[test]
