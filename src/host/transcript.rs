@@ -92,7 +92,9 @@ impl Transcript {
     fn open(&self, argv: &Argv) -> Result<File, Error> {
         use std::io::Write;
         let opened = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(&self.log);
-        opened.and_then(|mut file| writeln!(file, "# {argv}").map(|()| file)).map_err(|error| {
+        // In one piece: the file itself writes each word as it comes.
+        let line = format!("# {argv}\n");
+        opened.and_then(|mut file| file.write_all(line.as_bytes()).map(|()| file)).map_err(|error| {
             Error::new(
                 Class::Disk,
                 format!("{} cannot be written: {error}", self.log.display()),
