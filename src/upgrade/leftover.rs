@@ -265,8 +265,7 @@ fn wait_for_the_orphan(machine: &Machine, packages: &dyn Packages, transcript: &
     let mut said = false;
     // Counted, because clocks jump.
     for _ in 0..LOOKS {
-        let left = transcript.left_running(machine).map(|running| format!("pid {} ({})", running.pid, running.command));
-        let Some(who) = left.or_else(|| packages.at_work()) else { return Ok(()) };
+        let Some(who) = transcript.left_running(machine).or_else(|| packages.at_work()) else { return Ok(()) };
         if !said {
             machine.log.info(format!("waiting for {who}, which is still at work."));
             said = true;
