@@ -68,6 +68,10 @@ pub(super) fn settle(
         began: (machine.uptime)(),
     };
     let ended = Left { change, pending: &pending }.settle(mandate, ledger);
+    if ledger.record.pending.is_none() {
+        // What the dead run had fetched or read has done its service.
+        packages.forget(&pending.package, None);
+    }
     Ok(match ended {
         Ok(None) => Settled::Nothing,
         Ok(Some(outcome @ Outcome::WentBack { .. })) => Settled::WentBack(outcome),

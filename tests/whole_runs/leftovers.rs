@@ -66,6 +66,19 @@ fn h04_an_old_version_that_is_still_in_place_is_unharmed_and_its_hold_is_put_bac
 }
 
 #[test]
+fn h04_what_apt_has_read_and_fetched_for_a_run_that_died_is_removed_once_that_is_settled() {
+    let host = killed();
+    let left =
+        ["private/pkgcache.bin", "fetched/teleport-ent_16.2.0_amd64.deb"].map(|file| format!("var/lib/teleport-upgrade/{file}"));
+    for file in &left {
+        host.write(file, "left by the one before");
+    }
+    assert_eq!(host.run().exit, 0);
+    let still: Vec<_> = left.iter().filter(|file| host.root(file).exists()).collect();
+    assert!(still.is_empty(), "{still:?}");
+}
+
+#[test]
 fn h01_a_half_configured_package_is_finished_and_no_other() {
     let host = killed();
     host.unpack("16.2.0");
