@@ -44,8 +44,9 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(held(machine, &mut file)),
             Err(TryLockError::Error(error)) => return Err(unusable(&path, &error)),
         }
-        // For the loser's message only: the lock is the descriptor, not the text.
-        let _ = file.set_len(0).and_then(|()| write!(file, "{} {}", std::process::id(), machine.now().unix()));
+        // For the loser's message only: the lock is the descriptor, not the text. In one piece, because somebody may be reading it.
+        let text = format!("{} {}", std::process::id(), machine.now().unix());
+        let _ = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
         Ok(Self { file, private })
     }
 

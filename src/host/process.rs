@@ -109,6 +109,18 @@ pub(super) fn is_executed(machine: &Machine, file: (u64, u64)) -> bool {
     processes.filter_map(|entry| entry.path().join("exe").metadata().ok()).any(|exe| (exe.dev(), exe.ino()) == file)
 }
 
+/// The processes whose standard output is this file, whatever it is called by now, and what each was told to do.
+pub(super) fn writers(machine: &Machine, file: &Path) -> Vec<(u32, String)> {
+    let Ok(file) = fs::metadata(file) else { return Vec::new() };
+    let processes = fs::read_dir(machine.path("/proc")).into_iter().flatten().flatten();
+    let writes = |pid: &u32| {
+        let output = fs::metadata(machine.path(format!("/proc/{pid}/fd/1")));
+        output.is_ok_and(|output| (output.dev(), output.ino()) == (file.dev(), file.ino()))
+    };
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(writes);
+    pids.map(|pid| (pid, command_line(machine, pid))).collect()
+}
+
 /// The number in a PID file, never that of init: who ends that ends everything. Its directory may be the agent's user's: a link, a pipe or an endless file must not stop or fill us.
 pub(super) fn pid_in(path: &Path) -> Option<u32> {
     let careful = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;

@@ -1,5 +1,5 @@
 //! A package manager at work: never killed, never given a pipe of ours (V5: a reader that dies would take it along), in a process group
-//! of its own, its output in a file that we follow; and a note of it for a later run, should this one die first (V8).
+//! of its own, its output in a file that we follow; which is also what a later run knows it by, should this one die first (V8).
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Class, Error};
 use crate::host::command::{Argv, LONGEST_ANSWER, ending, last_lines, not_started, prepare};
 use crate::host::machine::Machine;
-use crate::host::process::start_time;
+use crate::host::process;
 
 /// A package script that has not ended by then is reported, and again after as long as [`STUCK_REMINDER`] (V11).
 const STUCK_AFTER: Duration = Duration::from_secs(30 * 60);
@@ -37,28 +37,19 @@ impl Ended {
     }
 }
 
-/// The file that programs which change something write into, and what tells a later run that one of them may still be at work.
+/// What changes packages, directly or for another of these.
+const MANAGERS: [&str; 8] = ["apt-get", "apt-mark", "dpkg", "dnf", "dnf5", "yum", "zypper", "rpm"];
+
+/// The file that programs which change something write into.
 pub struct Transcript {
     log: PathBuf,
-    running: PathBuf,
-}
-
-/// A process that a run started and may have left behind: its id means something only together with its start time.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Running {
-    /// Its process id, which is its group's too.
-    pub pid: u32,
-    /// When it started, in clock ticks since boot (proc(5), `starttime`).
-    pub started: u64,
-    /// What it was told to do, for messages.
-    pub command: String,
 }
 
 impl Transcript {
     /// In a directory that only root may enter.
     #[must_use]
     pub fn in_directory(directory: &Path) -> Self {
-        Self { log: directory.join("packages.log"), running: directory.join("running.json") }
+        Self { log: directory.join("packages.log") }
     }
 
     /// Begins a new log and keeps the one before as `packages.log.1`.
@@ -72,27 +63,25 @@ impl Transcript {
         &self.log
     }
 
-    /// The program that an earlier run started, if it is still at work.
+    /// The program that an earlier run started, if it is still at work: in words. It is known by the log that it writes into, because a note
+    /// of its id could only be written once it runs, and who is killed in between leaves none. A daemon that a package script has started may
+    /// hold the log open, too: it is nobody to wait for.
     #[must_use]
-    pub fn left_running(&self, machine: &Machine) -> Option<Running> {
-        let running: Running = serde_json::from_slice(&std::fs::read(&self.running).ok()?).ok()?;
-        (start_time(machine, running.pid) == Some(running.started)).then_some(running)
-    }
-
-    fn note(&self, running: &Running) {
-        if let Ok(text) = serde_json::to_vec(running) {
-            let _ = std::fs::write(&self.running, text);
-        }
-    }
-
-    fn forget(&self) {
-        let _ = std::fs::remove_file(&self.running);
+    pub fn left_running(&self, machine: &Machine) -> Option<String> {
+        let (pid, command) = process::writers(machine, &self.log).into_iter().find(|(_, command)| {
+            // An interpreter and its options come first.
+            let mut words = command.split(' ').take(3).filter_map(|word| word.rsplit('/').next());
+            words.any(|word| MANAGERS.contains(&word))
+        })?;
+        Some(format!("pid {pid} ({command})"))
     }
 
     fn open(&self, argv: &Argv) -> Result<File, Error> {
         use std::io::Write;
         let opened = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(&self.log);
-        opened.and_then(|mut file| writeln!(file, "# {argv}").map(|()| file)).map_err(|error| {
+        // In one piece: the file itself writes each word as it comes.
+        let line = format!("# {argv}\n");
+        opened.and_then(|mut file| file.write_all(line.as_bytes()).map(|()| file)).map_err(|error| {
             Error::new(
                 Class::Disk,
                 format!("{} cannot be written: {error}", self.log.display()),
@@ -123,14 +112,10 @@ pub fn change(machine: &Machine, transcript: &Transcript, argv: &Argv) -> Result
     let mut command = prepare(machine, argv)?;
     command.stdout(stdout).stderr(stderr).process_group(0);
     let mut child = command.spawn().map_err(|error| not_started(argv, &error))?;
-    if let Some(started) = start_time(machine, child.id()) {
-        transcript.note(&Running { pid: child.id(), started, command: argv.to_string() });
-    }
     let mut follower = Follower { log: File::open(&transcript.log).ok(), at: begin, partial: Vec::new(), output: String::new() };
     let status = follow(machine, argv, &mut child, &mut follower);
     follower.catch_up(machine, &argv.program);
     follower.last_line(machine, &argv.program);
-    transcript.forget();
     Ok(Ended {
         success: status.is_some_and(|s| s.success()),
         ending: status.map_or_else(String::new, ending),

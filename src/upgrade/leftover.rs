@@ -68,6 +68,10 @@ pub(super) fn settle(
         began: (machine.uptime)(),
     };
     let ended = Left { change, pending: &pending }.settle(mandate, ledger);
+    if ledger.record.pending.is_none() {
+        // What the dead run had fetched or read has done its service.
+        packages.forget(&pending.package, None);
+    }
     Ok(match ended {
         Ok(None) => Settled::Nothing,
         Ok(Some(outcome @ Outcome::WentBack { .. })) => Settled::WentBack(outcome),
@@ -275,8 +279,7 @@ fn wait_for_the_orphan(machine: &Machine, packages: &dyn Packages, transcript: &
     let mut said = false;
     // Counted, because clocks jump.
     for _ in 0..LOOKS {
-        let left = transcript.left_running(machine).map(|running| format!("pid {} ({})", running.pid, running.command));
-        let Some(who) = left.or_else(|| packages.at_work()) else { return Ok(()) };
+        let Some(who) = transcript.left_running(machine).or_else(|| packages.at_work()) else { return Ok(()) };
         if !said {
             machine.log.info(format!("waiting for {who}, which is still at work."));
             said = true;

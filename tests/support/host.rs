@@ -249,6 +249,15 @@ impl Host {
         self.write(&format!("proc/{pid}/stat"), &format!("{pid} (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0\n"));
     }
 
+    /// A process whose output is the log that package managers write into.
+    pub(crate) fn writes_into_the_log(&self, pid: u32, command: &str) {
+        const LOG: &str = "var/lib/teleport-upgrade/private/packages.log";
+        self.process(pid, command);
+        self.write(LOG, "");
+        fs::create_dir(self.root(&format!("proc/{pid}/fd"))).unwrap();
+        symlink(self.root(LOG), self.root(&format!("proc/{pid}/fd/1"))).unwrap();
+    }
+
     /// A POSIX lock as apt takes it, on a file of the host, by a process of its own that holds it until its stdin ends.
     pub(crate) fn lock_in_another_process(&self, path: &str, command: &str) -> Child {
         // `struct flock` of 64-bit Linux: type, whence, start, length, pid.

@@ -66,6 +66,19 @@ fn h04_an_old_version_that_is_still_in_place_is_unharmed_and_its_hold_is_put_bac
 }
 
 #[test]
+fn h04_what_apt_has_read_and_fetched_for_a_run_that_died_is_removed_once_that_is_settled() {
+    let host = killed();
+    let left =
+        ["private/pkgcache.bin", "fetched/teleport-ent_16.2.0_amd64.deb"].map(|file| format!("var/lib/teleport-upgrade/{file}"));
+    for file in &left {
+        host.write(file, "left by the one before");
+    }
+    assert_eq!(host.run().exit, 0);
+    let still: Vec<_> = left.iter().filter(|file| host.root(file).exists()).collect();
+    assert!(still.is_empty(), "{still:?}");
+}
+
+#[test]
 fn h01_a_half_configured_package_is_finished_and_no_other() {
     let host = killed();
     host.unpack("16.2.0");
@@ -120,15 +133,12 @@ fn h04_what_cannot_be_settled_keeps_its_note_and_needs_a_person() {
     assert_eq!(host.recorded("/pending"), "null");
 }
 
-/// V8: our lock is free, but the package manager that the dead run started goes on.
+/// V8: our lock is free, but the package manager that the dead run started goes on. There is no note of it that the run, killed the moment
+/// that it had started it, could have failed to write.
 #[test]
 fn h04_a_package_manager_that_was_left_running_is_waited_for_before_anything_is_judged() {
     let host = killed();
-    host.process(4711, "apt-get install teleport-ent=16.2.0");
-    host.write(
-        "var/lib/teleport-upgrade/private/running.json",
-        r#"{"pid":4711,"started":777,"command":"apt-get install teleport-ent=16.2.0"}"#,
-    );
+    host.writes_into_the_log(4711, "/usr/bin/apt-get install teleport-ent=16.2.0");
     let (unpack, gone) = (host.program("unpack"), host.root("proc/4711"));
     host.later(4, move || {
         assert!(std::process::Command::new(unpack).arg("16.2.0").status().unwrap().success());
@@ -138,7 +148,7 @@ fn h04_a_package_manager_that_was_left_running_is_waited_for_before_anything_is_
     assert_eq!(
         ran.own_words()[1..3],
         [
-            "[i] waiting for pid 4711 (apt-get install teleport-ent=16.2.0), which is still at work.",
+            "[i] waiting for pid 4711 (/usr/bin/apt-get install teleport-ent=16.2.0), which is still at work.",
             "[i] teleport-ent 16.2.0 is in place and complete; finishing what was left.",
         ]
     );
@@ -146,10 +156,18 @@ fn h04_a_package_manager_that_was_left_running_is_waited_for_before_anything_is_
 }
 
 #[test]
-fn h04_a_process_that_only_has_the_number_of_the_one_left_running_is_not_waited_for() {
+fn h04_a_dnf_that_was_left_running_is_known_behind_its_interpreter() {
     let host = killed();
-    host.process(4711, "sshd");
-    host.write("var/lib/teleport-upgrade/private/running.json", r#"{"pid":4711,"started":778,"command":"apt-get install"}"#);
+    host.writes_into_the_log(4711, "/usr/libexec/platform-python -s /usr/bin/dnf install teleport-ent-16.2.0");
+    assert_eq!(host.run().exit, 75);
+}
+
+/// Without systemd even the agent may have its streams from the package script that started it.
+#[test]
+fn h04_a_daemon_that_a_package_script_has_started_is_not_waited_for() {
+    let host = killed();
+    host.writes_into_the_log(4711, "/usr/local/bin/teleport start");
+    host.process(4712, "apt-get install by-somebody-else");
     let ran = host.run();
     assert_eq!((ran.exit, ran.pauses), (0, Vec::new()));
 }
@@ -176,19 +194,15 @@ fn h07_somebody_elses_package_manager_is_waited_for_too_but_not_for_ever() {
     assert_eq!(host.recorded("/pending"), "null");
 }
 
-/// What a killed run leaves to be waited for: written while the package manager works, gone after.
+/// What the next run knows it by, should this one be killed.
 #[test]
-fn h04_the_package_manager_is_noted_with_its_start_while_it_works() {
+fn h04_the_output_of_a_package_manager_is_the_log_itself() {
     let host = Host::new();
     host.real_processes();
-    let note = host.root("var/lib/teleport-upgrade/private/running.json");
-    host.trouble(
-        "apt-get-install",
-        &format!("while ! grep -q \"\\\"pid\\\":$$,\" {0}; do :; done; cp {0} \"$state/note\"", note.display()),
-    );
+    host.trouble("apt-get-install", "output=$(readlink /proc/$$/fd/1); echo \"$output\" >\"$state/output\"");
     assert_eq!(host.run().exit, 0);
-    assert!(host.known("note").starts_with("{\"pid\":"), "{}", host.known("note"));
-    assert!(!note.exists());
+    let log = host.root("var/lib/teleport-upgrade/private/packages.log");
+    assert_eq!(host.known("output").trim_end(), log.canonicalize().unwrap().to_string_lossy());
 }
 
 #[test]

@@ -139,8 +139,7 @@ fn h18_a_package_that_dpkg_refuses_is_blamed() {
 fn h04_waiting_for_an_orphan_is_no_failed_upgrade() {
     let host = Host::new();
     host.record(INSTALLING);
-    host.process(4711, "apt-get install");
-    host.write("var/lib/teleport-upgrade/private/running.json", r#"{"pid":4711,"started":777,"command":"apt-get install"}"#);
+    host.writes_into_the_log(4711, "apt-get install");
     assert_eq!(host.run().exit, 75);
     assert_eq!(host.recorded("/upgrades"), "[]");
 }

@@ -30,7 +30,7 @@ const LOCKS: [&str; 4] =
     ["/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock"];
 
 /// Where apt keeps what it has read of package database and lists, for the calls of one run.
-const CACHE: &str = "/var/lib/teleport-upgrade/private/pkgcache.bin";
+pub(super) const CACHE: &str = "/var/lib/teleport-upgrade/private/pkgcache.bin";
 
 /// For every call that changes something.
 const CHANGING: [&str; 12] = [

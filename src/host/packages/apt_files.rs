@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::host::command::Argv;
-use crate::host::packages::apt::{Apt, INSTALLING};
+use crate::host::packages::apt::{Apt, CACHE, INSTALLING};
 use crate::host::packages::{Completeness, Files, Reach, apt_reply, files, state};
 use crate::host::transcript::Transcript;
 use crate::rules::policy::Package;
@@ -26,6 +26,10 @@ impl Files for Apt<'_> {
     fn forget(&self, package: &Package, but: Option<&Release>) {
         let keeps = |name: &str| but.is_some() && apt_reply::release_in(name, package.as_str()).as_ref() == but;
         files::clear(&[files::directory(self.machine)], |name| name.ends_with(".deb") && !keeps(name));
+        if but.is_none() {
+            // apt removes it at the end of an installation; one that died has left megabytes.
+            let _ = std::fs::remove_file(self.machine.path(CACHE));
+        }
     }
 
     /// First as everything else is installed; where apt will not, because of something that is not ours, dpkg has to.
