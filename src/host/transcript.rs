@@ -104,7 +104,6 @@ pub fn change(machine: &Machine, transcript: &Transcript, argv: &Argv) -> Result
         let mut follower =
             Follower { log: File::open(&transcript.log).ok(), at: begin, partial: Vec::new(), output: String::new() };
         follower.catch_up(machine, &argv.program);
-        transcript.forget();
         return Ok(Ended { success: answer.success, ending: answer.ending, output: follower.output });
     }
     let streams = log.try_clone().and_then(|stdout| log.try_clone().map(|stderr| (stdout, stderr)));

@@ -379,9 +379,9 @@ impl Simulated {
     pub(super) fn leave_orphan(&self, version: &str) {
         let at = self.now() + 90_000;
         self.host.borrow_mut().orphan = Some((at, version.to_owned()));
-        fs::create_dir(self.path("proc/9000")).unwrap();
-        self.write("proc/9000/stat", "9000 (apt-get) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0\n");
-        self.write(&format!("{STATE}/private/running.json"), r#"{"pid":9000,"started":1,"command":"apt-get install"}"#);
+        fs::create_dir_all(self.path("proc/9000/fd")).unwrap();
+        self.write("proc/9000/cmdline", "/usr/bin/apt-get\0install");
+        symlink(self.path(&format!("{STATE}/private/packages.log")), self.path("proc/9000/fd/1")).unwrap();
     }
 
     /// What is on disk of the last run.
