@@ -90,13 +90,15 @@ fn line_without(line: &str, word: &str) -> String {
         kept.push_str(rest.get(..at).unwrap_or_default());
         rest = rest.get(end..).unwrap_or_default();
         let bare = kept.trim_end_matches([' ', '\t']).len();
-        if bare < kept.len() {
+        // The blanks at the beginning of a line make it go on with the one before.
+        if 0 < bare && bare < kept.len() {
             kept.truncate(bare);
         } else {
             rest = rest.trim_start_matches([' ', '\t', ',']);
         }
     }
-    format!("{key}{kept}{rest}")
+    let value = kept + rest;
+    format!("{key}{}", if value.trim_matches([' ', '\t']).is_empty() { "" } else { &value })
 }
 
 fn heading(line: &str) -> Option<&str> {
@@ -188,6 +190,7 @@ mod tests {
         for (text, rest) in [
             ("[t]\nexclude=a b a,c a\n", "[t]\nexclude=b,c\n"),
             ("[t]\nexclude=a a\n", "[t]\n"),
+            ("[t]\nexclude=b\n a, c\n", "[t]\nexclude=b\n c\n"),
             ("[t]\nexclude=b\n# of old\n a\n\n\tc\n", "[t]\nexclude=b\n# of old\n\n\n\tc\n"),
         ] {
             assert_eq!(without(text, "t", "a"), rest, "{text:?}");
