@@ -270,8 +270,8 @@ made_of() {
         cat "$HERE/$layer.sh"
         case $layer in
             base|*-tools) cat "$HERE/install.sh" ;;
-            repository) cat "$HERE"/{host,apt-host,vendor,publish}.sh "$HERE"/../programs/*.c ;;
-            rpm-repository) cat "$HERE"/{vendor,rpm-publish}.sh "$HERE"/../programs/*.c ;;
+            repository) cat "$HERE"/{host,apt-host,vendor,publish}.sh "$HERE"/../programs/{agent,meter}.c ;;
+            rpm-repository) cat "$HERE"/{vendor,rpm-publish}.sh "$HERE"/../programs/{agent,meter}.c ;;
             *) cat "$HERE"/{host,rpm-host,"${layer#rpm-}"-host}.sh ;;
         esac
     done
