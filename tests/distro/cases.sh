@@ -27,8 +27,8 @@ files_of() {
     case $1 in
         apt) echo everyday apt ;;
         dnf|zypper) echo "everyday rpm rpm-repositories $1" ;;
-        systemd) echo systemd going_back going_back_slow ;;
-        dnf_systemd|zypper_systemd) echo systemd going_back; [[ ${FULL:-} != 1 ]] || echo going_back_slow ;;
+        systemd) echo systemd going_back going_back_slow kills; [[ ${FULL:-} != 1 ]] || echo faults ;;
+        dnf_systemd|zypper_systemd) echo systemd going_back; [[ ${FULL:-} != 1 ]] || echo going_back_slow kills faults ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd rpm_package_systemd ;;
         package_systemd) echo updater_systemd package_systemd ;;
         package_bare) echo bare bare_words ;;
@@ -51,6 +51,7 @@ run_case() {
     printf '%s %s %s\n' "$suite" "$name" "$verdict" >>"$results"
     { # in one piece, since several cases run at a time
         printf '%-6s %s: %s (%d ms)\n' "$verdict" "$suite" "${name//_/ }" $(((${EPOCHREALTIME/./} - ${began/./}) / 1000))
+        sed -n 's/^figure: /       /p' "$log"
         [[ $verdict == held ]] || tail -n 25 "$log" | sed 's/^/       | /'
     } >"$log.summary"
     cat "$log.summary"

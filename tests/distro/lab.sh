@@ -68,7 +68,8 @@ lab_build_package() {
     LAB_PACKAGE=$(as_owner "$LAB_TOP/deb/build" --arch "$arch" --binary "$LAB_BINARY" --out "$LAB_DIR/packages") || lab_stop 'the package could not be built'
 }
 
-# The stand-in agents, one static program per version and temper, the meter of tests/bench, and the watcher of hostile-host.sh.
+# The stand-in agents, one static program per version and temper, the meter of tests/bench, the watcher of hostile-host.sh, and what kills
+# at one exact call.
 lab_build_programs() {
     local out=$LAB_DIR/programs source=$LAB_TOP/tests/programs version temper
     as_owner mkdir -p "$out"
@@ -86,6 +87,7 @@ lab_build_programs() {
     build agent-16.1.7-ignore_hup agent.c -DVERSION='"16.1.7"' -DTEMPER=IGNORE_HUP
     build meter meter.c
     build watcher watcher.c
+    build fate fate.c
 }
 
 # lab_enter COMMAND ARG...: COMMAND, a function or program that sandbox.sh knows, as root inside the lab.
