@@ -356,7 +356,8 @@ if [[ $MANAGER == apt ]]; then
         doubts=$(dpkg --audit; dpkg -V teleport-ent)
         [[ -z $doubts ]] || failed "the package is not whole: $doubts"
     }
-    CACHES='^/var/(lib/apt|cache/apt|cache/debconf)/|^/var/lib/dpkg/[a-z]+-old$'
+    # dpkg that was killed leaves its own scratch directory, and removes it the next time.
+    CACHES='^/var/(lib/apt|cache/apt|cache/debconf)/|^/var/lib/dpkg/([a-z]+-old$|tmp\.ci/)'
 else
     put_in_place() { rpm -U --oldpackage --force "$POOL/stable/cloud/teleport-ent-$1"-*.rpm; }
     expect_package_whole() {
