@@ -171,13 +171,9 @@ impl Story {
         }
         // What a run that came to its end has seen.
         let last = &self.record["last"];
-        if last["at"].as_i64().is_some_and(|at| at >= now) {
-            if sees && last["inputs"]["schedule"]["state"] == "read" {
-                self.people.blind_since = None;
-            }
-            if last["inputs"]["hold"]["by"] == "nobody" {
-                self.people.released_ours = false;
-            }
+        let ended = last["at"].as_i64().is_some_and(|at| at >= now);
+        if ended && sees && last["inputs"]["schedule"]["state"] == "read" {
+            self.people.blind_since = None;
         }
         self.world.host.borrow_mut().violations.pop()
     }
@@ -223,9 +219,9 @@ impl Story {
             Event::Hold if world.host.borrow().held || world.is_locked() => {}
             Event::Unhold if world.is_locked() => {}
             Event::Hold | Event::Unhold => {
-                let (was, is) = (world.host.borrow().held, event == Event::Hold);
-                self.people.released_ours |= was && !self.people.hold;
-                self.people.hold = is && !self.people.released_ours;
+                let is = event == Event::Hold;
+                // One that somebody sets while a claim of ours is there, without the hold, looks like ours.
+                self.people.hold = is && !world.path("var/lib/teleport-upgrade/hold").exists();
                 world.host.borrow_mut().held = is;
                 world.database();
             }

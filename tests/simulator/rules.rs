@@ -12,8 +12,6 @@ pub(super) struct People {
     /// Until when upgrades are paused, and whether critical ones come all the same.
     pub(super) pause: Option<(i64, bool)>,
     pub(super) hold: bool,
-    /// Somebody released our hold, and no run has seen that yet: another hold looks like ours again.
-    pub(super) released_ours: bool,
     /// Versions that came while somebody had stopped the agent: nobody has seen whether it runs on them.
     pub(super) unproven: Vec<String>,
     /// Since when each run has seen no window that ends in the future.
