@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod ownership;
 pub mod packages;
 pub mod pause;
+pub mod pending;
 pub mod process;
 #[cfg(any(test, fuzzing))]
 pub mod properties;

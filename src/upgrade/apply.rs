@@ -5,7 +5,8 @@ use crate::error::{Class, Error};
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages::{Act, Available, Candidate, Packages, Transaction};
-use crate::host::record::{Ledger, Pending, Purpose, Step};
+use crate::host::pending::{Pending, Purpose, Step};
+use crate::host::record::Ledger;
 use crate::host::room;
 use crate::host::service;
 use crate::host::transcript::Transcript;
@@ -31,7 +32,7 @@ pub(super) fn apply(
     let unsettled = ledger.record.pending.clone().filter(|pending| pending.package == plan.package);
     let plan = &as_before(plan, unsettled.as_ref());
     let before = unsettled.map_or_else(|| plan.service.before(), |pending| pending.agent);
-    let change = Change { machine, packages, transcript: &transcript, plan, before, began: (machine.uptime)() };
+    let change = Change::new(machine, packages, &transcript, plan, before);
     change.finish_first();
     let transaction = match change.prepare(mandate)? {
         Prepared::Ready(transaction) => transaction,

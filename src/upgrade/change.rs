@@ -8,7 +8,8 @@ use crate::host::hold;
 use crate::host::kept::Kept;
 use crate::host::machine::Machine;
 use crate::host::packages::{Later, Packages, Transaction};
-use crate::host::record::{Fault, Ledger, Purpose, Step, Upgrade};
+use crate::host::pending::{Fault, Purpose, Step};
+use crate::host::record::{Ledger, Upgrade};
 use crate::host::transcript::Transcript;
 use crate::host::{room, service};
 use crate::rules::plan::{AgentBefore, HoldAfter, Plan};
@@ -28,7 +29,7 @@ pub(super) struct Change<'a> {
     /// Whether the agent ran before it.
     pub(super) before: AgentBefore,
     /// How long this machine had been up when it began.
-    pub(super) began: Duration,
+    began: Duration,
 }
 
 /// Where the new version comes from.
@@ -60,6 +61,17 @@ pub(super) enum LeftAs {
 }
 
 impl<'a> Change<'a> {
+    /// A change that begins now.
+    pub(super) fn new(
+        machine: &'a Machine,
+        packages: &'a dyn Packages,
+        transcript: &'a Transcript,
+        plan: &'a Plan,
+        before: AgentBefore,
+    ) -> Self {
+        Self { machine, packages, transcript, plan, before, began: (machine.uptime)() }
+    }
+
     /// Makes the change, or goes back.
     pub(super) fn make(&self, source: Source, ledger: &mut Ledger) -> Result<Outcome, Error> {
         let made = self.put_in_place(source, ledger).and_then(|held| self.complete(held, ledger));

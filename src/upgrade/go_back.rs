@@ -3,7 +3,8 @@
 
 use crate::error::{Class, Error};
 use crate::host::kept::Kept;
-use crate::host::record::{Back, Fault, Ledger, Step};
+use crate::host::pending::{Back, Fault, Step};
+use crate::host::record::Ledger;
 use crate::host::service;
 use crate::rules::health::{Complaint, Illness};
 use crate::rules::plan::AgentBefore;

@@ -6,7 +6,8 @@ use crate::host::hold::{self, FirstHold};
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Completeness, Packages, State};
-use crate::host::record::{Back, Fault, Ledger, Pending, Step};
+use crate::host::pending::{Back, Fault, Pending, Step};
+use crate::host::record::Ledger;
 use crate::host::service;
 use crate::host::transcript::Transcript;
 use crate::rules::facts::Mandate;
@@ -59,14 +60,7 @@ pub(super) fn settle(
         service: service::look(machine)?,
         verify: policy.map_or_else(Verify::default, |policy| policy.verify),
     };
-    let change = Change {
-        machine,
-        packages: &*packages,
-        transcript: &transcript,
-        plan: &plan,
-        before: pending.agent,
-        began: (machine.uptime)(),
-    };
+    let change = Change::new(machine, &*packages, &transcript, &plan, pending.agent);
     let ended = Left { change, pending: &pending }.settle(mandate, ledger);
     if ledger.record.pending.is_none() {
         // What the dead run had fetched or read has done its service.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::error::{Class, Error, Exit};
 use crate::host::machine::Machine;
-use crate::host::record::{Back, Fault, Ledger, Record};
+use crate::host::pending::{Back, Fault};
+use crate::host::record::{Ledger, Record};
 use crate::rules::account::{Account, Attempt, Change, Holder};
 use crate::rules::decide::{Decision, Refusal, Stay, Wait};
 use crate::rules::memory::Failed;

@@ -55,14 +55,7 @@ pub(super) fn fetch(
         }
     };
     let transcript = Transcript::in_directory(lock.private());
-    let change = Change {
-        machine,
-        packages: &*packages,
-        transcript: &transcript,
-        plan: &plan,
-        before: plan.service.before(),
-        began: (machine.uptime)(),
-    };
+    let change = Change::new(machine, &*packages, &transcript, &plan, plan.service.before());
     let transaction = match change.prepare(Mandate::Policy)? {
         Prepared::Ready(transaction) => transaction,
         Prepared::Forbidden(blocked) => {

@@ -10,7 +10,8 @@ use crate::host::hold::FirstHold;
 use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages;
-use crate::host::record::{Back, Fault, Ledger, Purpose, Record};
+use crate::host::pending::{Back, Fault, Purpose};
+use crate::host::record::{Ledger, Record};
 use crate::host::transcript::Transcript;
 use crate::rules::facts::Mandate;
 use crate::rules::plan::plan;
@@ -81,14 +82,7 @@ fn under_lock(machine: &Machine, policy: &Policy, lock: &Lock, ledger: &mut Ledg
     };
     let transcript = Transcript::in_directory(lock.private());
     transcript.rotate();
-    let change = Change {
-        machine,
-        packages: &*packages,
-        transcript: &transcript,
-        plan: &plan,
-        before: plan.service.before(),
-        began: (machine.uptime)(),
-    };
+    let change = Change::new(machine, &*packages, &transcript, &plan, plan.service.before());
     let kept = ledger.record.kept.iter().find(|kept| kept.package == plan.package && kept.release == plan.to).cloned();
     if let Some(kept) = kept.filter(|kept| kept.checked(machine).is_ok()) {
         change.keep_the_way_back(Needs { download: kept.bytes, unpacked: 0 }, ledger);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::host::record::{Record, Step, Verdict as Ended};
+use crate::host::pending::Step;
+use crate::host::record::{Record, Verdict as Ended};
 use crate::rules::account::{Attempt, Change, Holder, Inputs};
 use crate::rules::decide::Decision;
 use crate::rules::facts::{Enrolment, NOT_ENROLLED};
