@@ -47,13 +47,28 @@ fn replace(path: &Path, text: &[u8], dress: impl Fn(&File) -> std::io::Result<()
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let written = write_new(beside.as_ref(), text, dress).and_then(|()| std::fs::rename(&beside, path));
+    if written.is_err() {
+        // A disk that is full has no room for halves.
+        let _ = std::fs::remove_file(&beside);
+    }
+    written.and_then(|()| path.parent().map_or(Ok(()), sync_directory))
+}
+
+fn write_new(path: &Path, text: &[u8], dress: impl Fn(&File) -> std::io::Result<()>) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     // The mode that was asked for passes through the umask; this one does not.
     dress(&file)?;
     file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    file.sync_all()
+}
+
+/// Puts on disk which names are in the directory.
+///
+/// # Errors
+/// Of the file system.
+pub(super) fn sync_directory(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::host::lock::STATE;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Later, Packages, State};
 use crate::host::transcript::Transcript;
-use crate::rules::plan::Held;
+use crate::rules::plan::{Held, HoldAfter};
 use crate::rules::policy::{Installer, Package, Repo};
 
 fn marker(machine: &Machine) -> PathBuf {
@@ -57,12 +57,29 @@ pub fn settle(machine: &Machine, installer: Option<Installer>, repo: Option<&Rep
     FirstHold::Settled
 }
 
+/// Begins to leave the hold as a change is to leave it: an installation may have cleared it, whoever's it was.
+pub fn leave<'a>(
+    machine: &'a Machine,
+    packages: &'a dyn Packages,
+    package: &'a Package,
+    after: HoldAfter,
+    transcript: &'a Transcript,
+) -> Later<'a, ()> {
+    let begun = match after {
+        HoldAfter::Free => return Box::new(move || end(machine, packages, package)),
+        HoldAfter::Administrators if packages.clears_holds() => packages.hold(package, transcript),
+        HoldAfter::Administrators => return Box::new(|| Ok(())),
+        HoldAfter::Ours => take(machine, packages, package, transcript),
+    };
+    Box::new(move || begun.and_then(|held| held()))
+}
+
 /// Begins to hold the package as ours. Claimed first, and not disclaimed when it fails: a claim without a hold does no harm, a hold of ours
 /// without a claim would count as the administrator's for ever.
 ///
 /// # Errors
-/// When it cannot be held.
-pub fn take<'a>(
+/// When it cannot be claimed.
+fn take<'a>(
     machine: &Machine,
     packages: &'a dyn Packages,
     package: &'a Package,
@@ -81,7 +98,7 @@ pub fn take<'a>(
 ///
 /// # Errors
 /// When it cannot be ended; then it stays ours.
-pub fn end(machine: &Machine, packages: &dyn Packages, package: &Package) -> Result<(), Error> {
+fn end(machine: &Machine, packages: &dyn Packages, package: &Package) -> Result<(), Error> {
     if marker(machine).exists() { let_go(machine, packages, package) } else { Ok(()) }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Error};
+use crate::host::durable;
 use crate::host::machine::Machine;
 use crate::host::process::command_line;
 use crate::rules::moment::{Moment, span};
@@ -96,7 +97,10 @@ fn own_directory(machine: &Machine, path: &Path, mode: u32) -> Result<(), Error>
         // The mode that was asked for passes through the umask; this one does not.
         Ok(()) => {
             let permissions = std::fs::Permissions::from_mode(mode);
-            std::fs::set_permissions(path, permissions).map_err(|error| unusable(path, &error))?;
+            let made = std::fs::set_permissions(path, permissions);
+            // What is in it is no safer than its own name.
+            let made = made.and_then(|()| path.parent().map_or(Ok(()), durable::sync_directory));
+            made.map_err(|error| unusable(path, &error))?;
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(unusable(path, &error)),

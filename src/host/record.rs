@@ -20,6 +20,7 @@ use crate::host::pending::{Pending, Worker};
 use crate::rules::account::{Account, Attempt, Heard, Holder};
 use crate::rules::memory::Memory;
 use crate::rules::moment::Moment;
+use crate::rules::plan::HoldAfter;
 use crate::rules::reason::Reason;
 use crate::rules::release::Release;
 
@@ -51,6 +52,9 @@ pub struct Record {
     /// Whose hold it was that the first run found.
     #[serde(default)]
     pub first_hold: FirstHold,
+    /// How the last change was to leave the hold, if it could not: the next run does.
+    #[serde(default)]
+    pub hold_owed: Option<HoldAfter>,
     /// The packages that are kept for the way back.
     #[serde(default)]
     pub kept: Vec<Kept>,
@@ -152,6 +156,7 @@ impl Default for Record {
             verdicts: Vec::new(),
             upgrades: Vec::new(),
             first_hold: FirstHold::Open,
+            hold_owed: None,
             kept: Vec::new(),
             database: String::new(),
             warned: Vec::new(),

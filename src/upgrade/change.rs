@@ -12,7 +12,7 @@ use crate::host::pending::{Fault, Purpose, Step};
 use crate::host::record::{Ledger, Upgrade};
 use crate::host::transcript::Transcript;
 use crate::host::{room, service};
-use crate::rules::plan::{AgentBefore, HoldAfter, Plan};
+use crate::rules::plan::{AgentBefore, Plan};
 use crate::rules::reason::Reason;
 use crate::rules::room::Needs;
 use crate::upgrade::bring_up::{Onto, Up, bring_up};
@@ -124,7 +124,7 @@ impl<'a> Change<'a> {
             }
             Err(doubts) => doubts,
         };
-        warn_of(machine, held());
+        self.held(held, ledger);
         machine.log.warning(format!("upgrade attempt failed for {}.", packages.words(&plan.package, &plan.to)));
         Err(self.failed(ledger, tried.map_err(|error| self.for_want_of_room(error)), &doubts))
     }
@@ -193,7 +193,7 @@ impl<'a> Change<'a> {
         let onto = if proving == Step::BringBack { Onto::Before } else { Onto::New };
         let up = if machine.orders.came() && service::host_is_going_down(machine) {
             machine.log.info("this host is shutting down: the agent runs what is installed now when it is up again.");
-            warn_of(machine, held());
+            self.held(held, ledger);
             return Ok(Proof::Owing);
         } else {
             // Looked at again: much may have happened to the agent while the package manager worked.
@@ -206,7 +206,7 @@ impl<'a> Change<'a> {
         };
         let failed_since = ledger.brought_up.replace(started).filter(|_| onto == Onto::Before);
         let without = failed_since.map(|failed| (machine.uptime)().saturating_sub(failed));
-        warn_of(machine, held());
+        self.held(held, ledger);
         if up? == Up::Later {
             return Ok(Proof::Given);
         }
@@ -220,15 +220,14 @@ impl<'a> Change<'a> {
 
     /// An installation clears a hold: begins to set it again, whoever's it was and whatever came of the installation.
     pub(super) fn hold_again(&self) -> Later<'a, ()> {
-        let Self { machine, packages, transcript, plan, .. } = *self;
-        let package = &plan.package;
-        let begun = match plan.hold {
-            HoldAfter::Free => return Box::new(move || hold::end(machine, packages, package)),
-            HoldAfter::Administrators if packages.clears_holds() => packages.hold(package, transcript),
-            HoldAfter::Administrators => return Box::new(|| Ok(())),
-            HoldAfter::Ours => hold::take(machine, packages, package, transcript),
-        };
-        Box::new(move || begun.and_then(|held| held()))
+        hold::leave(self.machine, self.packages, &self.plan.package, self.plan.hold, self.transcript)
+    }
+
+    /// Ends what [`Change::hold_again`] began. An agent that is upgraded is worth more than its hold: what cannot be done is owed.
+    pub(super) fn held(&self, held: Later<()>, ledger: &mut Ledger) {
+        let done = held();
+        ledger.record.hold_owed = done.is_err().then_some(self.plan.hold);
+        warn_of(self.machine, done);
     }
 
     /// The note on disk says at least "install": the next run finds the package whole and does no harm. The agent must not wait for the disk.
@@ -267,7 +266,7 @@ impl<'a> Change<'a> {
 }
 
 /// An agent that is upgraded is worth more than its hold, or than what is on disk about it.
-pub(super) fn warn_of(machine: &Machine, done: Result<(), Error>) {
+fn warn_of(machine: &Machine, done: Result<(), Error>) {
     if let Err(error) = done {
         machine.log.warning(error.to_string());
     }

@@ -10,7 +10,7 @@ use crate::rules::health::{Complaint, Illness};
 use crate::rules::plan::AgentBefore;
 use crate::rules::policy::Verify;
 use crate::upgrade::bring_up::{Onto, bring_up};
-use crate::upgrade::change::{Change, Failed, LeftAs, warn_of};
+use crate::upgrade::change::{Change, Failed, LeftAs};
 use crate::upgrade::outcome::Outcome;
 use crate::upgrade::prove::{self, Proof};
 
@@ -88,7 +88,7 @@ impl Change<'_> {
             let tried = packages.install_file(&plan.package, &kept.version, &file, transcript);
             found = self.confirm(&kept.release);
             if let (Err(doubts), Err(error)) = (&found, tried) {
-                warn_of(machine, self.hold_again()());
+                self.held(self.hold_again(), ledger);
                 return lost(format!("{}; {}", doubts.join("; "), error.what), error.tool_said);
             }
         }
@@ -96,7 +96,7 @@ impl Change<'_> {
         match found {
             Ok(known) => ledger.record.agent = Some(known),
             Err(doubts) => {
-                warn_of(machine, held());
+                self.held(held, ledger);
                 return lost(doubts.join("; "), Vec::new());
             }
         }

@@ -1,12 +1,15 @@
 //! Who holds the package, for the account of a run that changes nothing: asked only when something has changed that could say otherwise,
 //! because a check starts no process (V28). An upgrade asks again itself.
 
-use crate::host::hold;
+use crate::host::hold::{self, FirstHold};
+use crate::host::lock::Lock;
 use crate::host::machine::Machine;
 use crate::host::packages::{self, Packages, State, find_package};
 use crate::host::record::{HolderSeen, Ledger, Record};
+use crate::host::transcript::Transcript;
 use crate::rules::account::Holder;
-use crate::rules::policy::{Package, Policy};
+use crate::rules::plan::{Held, HoldAfter};
+use crate::rules::policy::{Hold, Package, Policy};
 
 /// Notes the holder in the account of this run. A hold of ours that somebody has released is nobody's from now on: the next one is somebody
 /// else's.
@@ -24,6 +27,26 @@ pub(super) fn note(machine: &Machine, policy: &Policy, ledger: &mut Ledger) {
         }
     }
     ledger.account.inputs.hold = record.holder.by.clone();
+}
+
+/// Leaves the hold as the last change was to leave it and could not, for want of room on disk or of somebody's lock. What somebody else holds
+/// by now stays.
+pub(super) fn settle_owed(machine: &Machine, policy: &Policy, lock: &Lock, ledger: &mut Ledger) {
+    let Some(owed) = ledger.record.hold_owed.filter(|_| ledger.record.pending.is_none()) else { return };
+    let owed = if owed == HoldAfter::Ours && policy.hold == Hold::Never { HoldAfter::Free } else { owed };
+    if let Ok(Some(packages)) = packages::choose(machine, policy.installer, policy.repo.as_ref())
+        && let Ok((package, state)) = find_package(&*packages, policy.package.as_ref())
+    {
+        let held = hold::holder(machine, &*packages, &package, &state, FirstHold::Settled);
+        if held == Held::No || owed == HoldAfter::Free {
+            let transcript = Transcript::in_directory(lock.private());
+            if let Err(error) = hold::leave(machine, &*packages, &package, owed, &transcript)() {
+                return machine.log.warning(error.to_string());
+            }
+            machine.log.info(format!("the hold on {package} is as the last change was to leave it."));
+        }
+        ledger.record.hold_owed = None;
+    }
 }
 
 /// Remembers what the package database said.

@@ -16,7 +16,7 @@ use crate::rules::moment::span;
 use crate::rules::plan::{Held, HoldAfter, Plan, Restraint};
 use crate::rules::policy::{Policy, Verify};
 use crate::upgrade::Outcome;
-use crate::upgrade::change::{Change, Failed, LeftAs, Source, warn_of};
+use crate::upgrade::change::{Change, Failed, LeftAs, Source};
 
 /// How often, in seconds, it is looked whether another run's package manager is at work still.
 const LOOKS: u32 = 600;
@@ -221,7 +221,7 @@ impl Left<'_> {
         }
         self.change.is_unharmed().then(|| {
             machine.log.info(format!("{} is as it was before; nothing was changed.", plan.package));
-            warn_of(machine, self.change.hold_again()());
+            self.change.held(self.change.hold_again(), ledger);
             self.change.start_again(ledger)?;
             ledger.record.pending = None;
             self.change.note(ledger, "interrupted");

@@ -96,6 +96,8 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
         ledger.record.first_hold = hold::settle(machine, policy.installer, policy.repo.as_ref(), policy.package.as_ref());
     }
 
+    holder::settle_owed(machine, policy, lock, ledger);
+
     let question = Question { mandate, attendance: machine.attendance, ask: Ask::Server };
     let considered = consider::consider(machine, directory, policy, &mut ledger.record, &mut ledger.account, question);
     let mut considered = considered.inspect_err(|_| holder::note(machine, policy, ledger))?;

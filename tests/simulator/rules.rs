@@ -91,6 +91,9 @@ pub(super) fn wrong_in_the_end(
     if !record["pending"].is_null() {
         return Some(format!("something is pending: {}", record["pending"]));
     }
+    if !record["hold_owed"].is_null() {
+        return Some(format!("the hold is still to be left {}", record["hold_owed"]));
+    }
     if wanted_is_good && host.version != wanted {
         return Some(format!("{} is installed and {wanted} is wanted; the last run said {said}", host.version));
     }

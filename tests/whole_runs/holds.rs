@@ -133,6 +133,49 @@ fn h08_a_hold_that_could_not_be_set_stays_claimed_and_one_that_was_set_after_all
     assert_eq!(host.known("installed"), "hold ok installed 16.2.1\n");
 }
 
+/// Found by the fault sweep: a full disk at the moment of the hold left a host without it until the next upgrade.
+#[test]
+fn h08_a_hold_that_could_not_be_set_is_set_by_the_next_run_that_can() {
+    let host = Host::new();
+    host.trouble("apt-mark-hold", "exit 100");
+    host.run();
+    let ran = host.run();
+    assert!(ran.said.contains("[!] apt-mark hold teleport-ent failed (exit code 100)"), "{}", ran.said);
+    assert_eq!(host.known("installed"), "install ok installed 16.2.0\n");
+    host.no_trouble("apt-mark-hold");
+    let ran = host.run();
+    assert!(ran.said.contains("[i] the hold on teleport-ent is as the last change was to leave it.\n"), "{}", ran.said);
+    assert_eq!(host.known("installed"), "hold ok installed 16.2.0\n");
+    assert_eq!(marker(&host).as_deref(), Some("teleport-ent\n"));
+    assert_eq!(host.run().changed, [""; 0]);
+}
+
+#[test]
+fn h08_a_hold_of_the_administrators_that_could_not_be_set_again_is_still_the_administrators() {
+    let host = held_by_the_administrator();
+    host.trouble("apt-mark-hold", "exit 100");
+    assert_eq!(host.force().exit, 0);
+    assert_eq!(host.known("installed"), "install ok installed 16.2.0\n");
+    host.no_trouble("apt-mark-hold");
+    host.offers("16.2.1");
+    let ran = host.run();
+    assert!(ran.said.ends_with(BLOCKED), "{}", ran.said);
+    assert_eq!(host.known("installed"), "hold ok installed 16.2.0\n");
+    assert_eq!(marker(&host), None);
+}
+
+#[test]
+fn h08_a_hold_that_somebody_no_longer_wants_is_not_set_when_it_is_owed() {
+    let host = Host::new();
+    host.trouble("apt-mark-hold", "exit 100");
+    host.run();
+    host.no_trouble("apt-mark-hold");
+    host.configure("lock", "no");
+    host.run();
+    assert_eq!(host.known("installed"), "install ok installed 16.2.0\n");
+    assert_eq!(marker(&host), None);
+}
+
 #[test]
 fn h08_a_claim_on_a_package_that_is_not_held_ends_and_a_hold_set_later_is_the_administrators() {
     let host = Host::new();
