@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# cases.sh RESULTS [PATTERN]: runs the cases whose name contains PATTERN, four at a time since many only wait, each in a sandbox of its own.
+# cases.sh RESULTS [PATTERN]: runs the cases whose suite and name match PATTERN, JOBS (4) at a time since many only wait, each in a sandbox
+# of its own.
 # Leaves a log per case in target/lab/logs and one line per case in the file RESULTS: SUITE CASE held|FAILED.
 set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
@@ -46,7 +47,7 @@ run_case() {
     began=$EPOCHREALTIME
     [[ $suite != *systemd ]] || boot=(--boot)
     # shellcheck disable=SC2016
-    timeout --kill-after=5 "$([[ ${FULL:-} == 1 ]] && echo 3600 || echo 300)" bash -c 'source "$1/sandbox.sh"; sandbox "${@:2}"' - "$HERE" \
+    timeout --kill-after=5 "$([[ ${FULL:-} == 1 ]] && echo 14400 || echo 300)" bash -c 'source "$1/sandbox.sh"; sandbox "${@:2}"' - "$HERE" \
         "${boot[@]}" --on "$(host_of "$suite")" distro/case.sh "$file" "$name" </dev/null >"$log" 2>&1 || verdict=FAILED
     printf '%s %s %s\n' "$suite" "$name" "$verdict" >>"$results"
     { # in one piece, since several cases run at a time
@@ -63,9 +64,9 @@ jobs=0
 for suite in "${suites[@]}"; do
     for file in $(files_of "$suite"); do
         while read -r name; do
-            [[ "$suite $name" == *"$pattern"* ]] || continue
+            [[ "$suite $name" =~ $pattern ]] || continue
             make_layers "$(host_of "$suite")"
-            ((++jobs <= 4)) || wait -n
+            ((++jobs <= ${JOBS:-4})) || wait -n
             run_case "$suite" "$file" "$name" &
         done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$file.sh" | cut -d'(' -f1 | grep -v '^after_')
     done

@@ -98,7 +98,7 @@ lab_enter() {
     # systemd wants to be told that the cgroups of the booted sandboxes are none of its business.
     if [[ -d /run/systemd/system ]]; then scope=(systemd-run --scope --quiet --collect -p Delegate=yes --); fi
     as_root "${scope[@]}" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-        TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 LAB_BINARY="${LAB_BINARY:-}" LAB_PACKAGE="${LAB_PACKAGE:-}" FULL="${FULL:-}" LAB_OWNER="$(lab_owner)" \
+        TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 LAB_BINARY="${LAB_BINARY:-}" LAB_PACKAGE="${LAB_PACKAGE:-}" FULL="${FULL:-}" JOBS="${JOBS:-4}" LAB_OWNER="$(lab_owner)" \
         http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" \
         unshare --mount --pid --fork --kill-child --mount-proc \
         bash "$LAB_TOP/tests/distro/sandbox.sh" open "$@"
