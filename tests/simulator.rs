@@ -24,6 +24,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -48,6 +49,9 @@ const CADENCE: i64 = 28 * 60;
 const ENOUGH: usize = 70;
 /// And so many, where the version that is wanted is no good.
 const ENOUGH_OF_IT: usize = 6;
+
+/// Nobody gives any; one for all, because what has been registered for a signal stays.
+static ORDERS: LazyLock<Orders> = LazyLock::new(Orders::default);
 
 /// A history at work.
 struct Story {
@@ -86,7 +90,7 @@ impl Story {
         let world = Rc::new(Simulated::new(&root.join("root")));
         world.tells.set(tells);
         world.configure("endpoint", "updates.example.test/v1/stable/cloud");
-        world.configure("verify-seconds", "12");
+        world.configure("verify-seconds", "6");
         let user = fs::metadata(root).unwrap().uid();
         let mut story =
             Self { world, people: People::default(), record: serde_json::Value::Null, programs, user, runs: 0, deaths: 0 };
@@ -112,7 +116,7 @@ impl Story {
                 waiting.pass(i64::try_from(time.as_millis()).unwrap().max(1));
             }),
             hang_up: Box::new(|_| {}),
-            orders: Orders::default(),
+            orders: ORDERS.clone(),
             zone: Box::new(|_| None),
             uptime: Box::new(move || Duration::from_millis((uptime.now() - uptime.host.borrow().up_since).unsigned_abs())),
             attendance: Attendance::Timer,
@@ -325,7 +329,7 @@ fn in_every_history_the_agent_is_upgraded_only_as_allowed_and_never_left_down() 
     let first = number("SIMULATIONS_FROM").unwrap_or(0);
     let next = AtomicU64::new(first);
     let totals: Vec<(u64, u64)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..2)
+        let threads: Vec<_> = (0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
             .map(|thread| {
                 let next = &next;
                 scope.spawn(move || {

@@ -32,9 +32,9 @@ files_of() {
         dnf_systemd|zypper_systemd) echo systemd going_back; [[ ${FULL:-} != 1 ]] || echo going_back_slow kills manager_kills faults ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd rpm_package_systemd ;;
         package_systemd) echo updater_systemd package_systemd ;;
-        package_bare) echo bare bare_words ;;
-        dnf_bare) echo bare bare_yum ;;
-        zypper_bare) echo bare ;;
+        package_bare) echo bare bare_alike bare_words ;;
+        dnf_bare) echo bare bare_yum; [[ ${FULL:-} != 1 ]] || echo bare_alike ;;
+        zypper_bare) echo bare; [[ ${FULL:-} != 1 ]] || echo bare_alike ;;
         *_bare_systemd) echo bare_systemd ;;
         package_pages_systemd) echo pages ;;
         watch_systemd) echo watch_systemd screens ;;

@@ -342,8 +342,11 @@ expect_usual_files() {
 # --- what depends on the package manager --------------------------------------------------------------
 
 if [[ $MANAGER == apt ]]; then
-    # Whatever state the package is in.
-    put_in_place() { dpkg --force-all -i "$POOL/stable/cloud/teleport-ent_$1"_*.deb; }
+    # Whatever state the package is in; and with the settings that came with it, which a kill at the wrong moment makes look changed.
+    put_in_place() {
+        rm -f /etc/teleport-standin.conf*
+        dpkg --force-all -i "$POOL/stable/cloud/teleport-ent_$1"_*.deb
+    }
     hold() { apt-mark hold teleport-ent; }
     let_go() { apt-mark unhold teleport-ent; }
     forget_repository() { find /var/lib/apt/lists -name '*teleport*' -type f -delete; }
@@ -355,7 +358,10 @@ if [[ $MANAGER == apt ]]; then
     # dpkg that was killed leaves its own scratch directory, and removes it the next time.
     CACHES='^/var/(lib/apt|cache/apt|cache/debconf)/|^/var/lib/dpkg/([a-z]+-old$|tmp\.ci/)'
 else
-    put_in_place() { rpm -U --oldpackage --force "$POOL/stable/cloud/teleport-ent-$1"-*.rpm; }
+    put_in_place() {
+        rm -f /etc/teleport-standin.conf*
+        rpm -U --oldpackage --force "$POOL/stable/cloud/teleport-ent-$1"-*.rpm
+    }
     expect_package_whole() {
         local doubts
         doubts=$(rpm -V teleport-ent || true)

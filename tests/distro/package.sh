@@ -5,14 +5,16 @@ source "${BASH_SOURCE[0]%/*}/updater-host.sh"
 
 # --- the file -----------------------------------------------------------------------------------------
 
+# With FULL=1 the program is built again, too.
 two_builds_give_the_same_bytes() {
-    local again arch rpm
+    local again arch rpm program=/run/lab/bin/teleport-upgrade
+    local -a given=(--binary "$program")
+    [[ ! -e /run/lab/full ]] || given=()
     arch=$(dpkg --print-architecture)
-    again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build deb --arch "$arch" --out /tmp/again)
+    again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build deb --arch "$arch" "${given[@]}" --out /tmp/again)
     cmp "$again" "$PACKAGE" || failed 'the packages for dpkg differ'
-    # The program is the same, as has just been shown.
-    rpm=$(build rpm --arch "$arch" --binary /run/lab/bin/teleport-upgrade --out /tmp/rpm)
-    again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build rpm --arch "$arch" --binary /tmp/target/*/release/teleport-upgrade --out /tmp/again)
+    rpm=$(build rpm --arch "$arch" --binary "$program" --out /tmp/rpm)
+    again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build rpm --arch "$arch" "${given[@]}" --out /tmp/again)
     cmp "$again" "$rpm" || failed 'the packages for rpm differ'
     lint "$rpm"
 }
