@@ -9,6 +9,7 @@
 )]
 
 mod answers;
+mod cut;
 mod proxies;
 mod tls;
 

@@ -169,6 +169,11 @@ impl Peer {
         thread::sleep(Duration::from_millis(50));
     }
 
+    /// The connection itself.
+    pub(crate) fn into_tcp(self) -> TcpStream {
+        self.tcp
+    }
+
     /// Passes bytes both ways between the client and a port of this host, until both have closed.
     pub(crate) fn tunnel_to(self, port: u16) {
         let there = TcpStream::connect(("127.0.0.1", port)).unwrap();
