@@ -56,6 +56,20 @@ h11_a_package_signed_by_a_stranger_is_refused() {
     [[ $(rpm -qa 'gpg-pubkey*' | wc -l) == 1 ]] || failed "a key was imported: $(rpm -qa 'gpg-pubkey*')"
 }
 
+# Found by the kill sweep: dnf died while it filled its ring, and each dnf after it, anybody's, took the repository for unsigned.
+h04_a_ring_of_keys_that_dnf_has_left_half_written_is_filled_again() {
+    offer 16.2.0
+    window open
+    dnf -q -y makecache --disablerepo='*' --enablerepo=teleport || failed 'dnf does not know the repository'
+    ls -l /var/cache/dnf/teleport-*/pubring/
+    truncate -s 40 /var/cache/dnf/teleport-*/pubring/trustdb.gpg
+    ! dnf -q -y --refresh makecache --disablerepo='*' --enablerepo=teleport || failed 'dnf copes with it'
+    upgrade run
+    expect_exit 0
+    expect_version 16.2.0
+    dnf -q -y --refresh makecache --disablerepo='*' --enablerepo=teleport || failed 'dnf still does not'
+}
+
 # It may have the password of a mirror in it.
 h31_the_repositorys_file_keeps_its_owner_and_mode() {
     chown nobody "$SOURCE"

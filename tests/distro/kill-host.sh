@@ -366,6 +366,8 @@ if [[ $MANAGER == apt ]]; then
     CACHES='^/var/(lib/apt|cache/apt|cache/debconf)/|^/var/lib/dpkg/([a-z]+-old$|tmp\.ci/)'
 else
     put_in_place() {
+        # What a killed rpm has left is in the way of the next one within the same second.
+        find /usr/local/bin /usr/lib/systemd/system /etc -name '*;????????' -delete
         rm -f /etc/teleport-standin.conf*
         rpm -U --oldpackage --force "$POOL/stable/cloud/teleport-ent-$1"-*.rpm
     }

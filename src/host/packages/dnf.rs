@@ -263,7 +263,11 @@ impl Packages for Dnf<'_> {
 
     fn refresh(&self, transcript: &Transcript) -> Result<(), Error> {
         self.lay_out_keys()?;
-        let ended = self.work(&self.refreshing(), transcript)?;
+        let mut ended = self.work(&self.refreshing(), transcript)?;
+        if !ended.success && rpm_reply::trouble(&ended.output) == Some(Trouble::Key) && self.forget_key_ring() {
+            // A dnf that was killed while it filled its ring can no longer read it, and never removes it.
+            ended = self.work(&self.refreshing(), transcript)?;
+        }
         if ended.success {
             return Ok(());
         }

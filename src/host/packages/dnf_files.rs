@@ -62,8 +62,13 @@ impl Files for Dnf<'_> {
 }
 
 impl Dnf<'_> {
-    /// Where dnf keeps what it has downloaded: a directory a repository, its id first in the name (dnf.conf(5), `cachedir`).
+    /// Where dnf keeps the packages that it has downloaded.
     fn caches(&self) -> Vec<PathBuf> {
+        self.repository_caches().into_iter().map(|cache| cache.join("packages")).collect()
+    }
+
+    /// Where dnf keeps what it knows: a directory a repository, its id first in the name (dnf.conf(5), `cachedir`).
+    fn repository_caches(&self) -> Vec<PathBuf> {
         let top = match self.generation {
             Generation::Four => "/var/cache/dnf",
             Generation::Five => "/var/cache/libdnf5",
@@ -72,7 +77,14 @@ impl Dnf<'_> {
         let elsewhere = exclude::words_of(&settings, "main", &["cachedir", "system_cachedir"]).pop();
         let entries = std::fs::read_dir(self.machine.path(elsewhere.unwrap_or(top))).into_iter().flatten().flatten();
         let ours = |name: &str| self.id().is_none_or(|id| name.strip_prefix(id).is_some_and(|rest| rest.starts_with('-')));
-        entries.filter(|entry| ours(&entry.file_name().to_string_lossy())).map(|entry| entry.path().join("packages")).collect()
+        entries.filter(|entry| ours(&entry.file_name().to_string_lossy())).map(|entry| entry.path()).collect()
+    }
+
+    /// Removes the ring of keys that dnf has copied for the metadata of the agent's repository; whether there was one. It is filled again
+    /// with the keys that rpm trusts.
+    pub(super) fn forget_key_ring(&self) -> bool {
+        let forgotten = |cache: &PathBuf| std::fs::remove_dir_all(cache.join("pubring")).is_ok();
+        self.id().is_some() && self.repository_caches().iter().filter(|cache| forgotten(cache)).count() > 0
     }
 
     fn holds_exactly(&self, package: &Package, version: &str) -> bool {
