@@ -30,8 +30,8 @@ files_of() {
         dnf|zypper) echo "everyday rpm rpm-repositories $1" ;;
         systemd) echo systemd going_back going_back_slow kills; [[ ${FULL:-} != 1 ]] || echo manager_kills faults ;;
         dnf_systemd|zypper_systemd) echo systemd going_back; [[ ${FULL:-} != 1 ]] || echo going_back_slow kills manager_kills faults ;;
-        dnf_package_systemd|zypper_package_systemd) echo updater_systemd rpm_package_systemd ;;
-        package_systemd) echo updater_systemd package_systemd ;;
+        dnf_package_systemd|zypper_package_systemd) echo updater_systemd accounts rpm_package_systemd ;;
+        package_systemd) echo updater_systemd accounts package_systemd ;;
         package_bare) echo bare bare_alike bare_words ;;
         dnf_bare) echo bare bare_yum; [[ ${FULL:-} != 1 ]] || echo bare_alike ;;
         zypper_bare) echo bare; [[ ${FULL:-} != 1 ]] || echo bare_alike ;;
