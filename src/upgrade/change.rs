@@ -12,6 +12,7 @@ use crate::host::pending::{Fault, Purpose, Step};
 use crate::host::record::{Ledger, Upgrade};
 use crate::host::transcript::Transcript;
 use crate::host::{room, service};
+use crate::rules::moment::Moment;
 use crate::rules::plan::{AgentBefore, Plan};
 use crate::rules::reason::Reason;
 use crate::rules::room::Needs;
@@ -30,6 +31,8 @@ pub(super) struct Change<'a> {
     pub(super) before: AgentBefore,
     /// How long this machine had been up when it began.
     began: Duration,
+    /// Since when files may have been changed by it.
+    pub(super) since: Moment,
 }
 
 /// Where the new version comes from.
@@ -69,7 +72,12 @@ impl<'a> Change<'a> {
         plan: &'a Plan,
         before: AgentBefore,
     ) -> Self {
-        Self { machine, packages, transcript, plan, before, began: (machine.uptime)() }
+        Self { machine, packages, transcript, plan, before, began: (machine.uptime)(), since: machine.now() }
+    }
+
+    /// One that another run began then.
+    pub(super) fn begun(self, since: Moment) -> Self {
+        Self { since, ..self }
     }
 
     /// Makes the change, or goes back.

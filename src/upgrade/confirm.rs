@@ -40,8 +40,8 @@ impl Change<'_> {
         Err(doubts)
     }
 
-    /// Whether the host is as it was before: the package complete at the version that the database named, and the binary of the version
-    /// before, where it could say which one that was.
+    /// Whether the host is as it was before: the package complete at the version that the database named, none of its files replaced
+    /// meanwhile, and the binary of the version before, where it could say which one that was.
     pub(super) fn is_unharmed(&self) -> bool {
         let Self { machine, packages, plan, .. } = *self;
         let as_before = |version: &str| match &plan.database {
@@ -55,6 +55,7 @@ impl Change<'_> {
         let complete = state
             .is_ok_and(|state| state.completeness == Completeness::Complete && state.version.as_deref().is_some_and(as_before));
         complete
+            && packages.touched(&plan.package, self.since).is_ok_and(|touched| touched.is_empty())
             && match agent::ask(machine, None).version() {
                 Some(says) => plan.from.as_ref().is_none_or(|from| says == from),
                 // It may have been silent before, too; but a program that is damaged now is no agent as it was before.

@@ -60,7 +60,7 @@ pub(super) fn settle(
         service: service::look(machine)?,
         verify: policy.map_or_else(Verify::default, |policy| policy.verify),
     };
-    let change = Change::new(machine, &*packages, &transcript, &plan, pending.agent);
+    let change = Change::new(machine, &*packages, &transcript, &plan, pending.agent).begun(pending.since);
     let ended = Left { change, pending: &pending }.settle(mandate, ledger);
     if ledger.record.pending.is_none() {
         // What the dead run had fetched or read has done its service.

@@ -96,15 +96,18 @@ phases() {
         $3 == "execve" && /systemctl/ && phase == "configure" { phase = "after the script"; print $1, "configure"; next }
         phase { gsub(/ /, "-", phase); print $1, phase }' "$POINTS"
 }
-# points_by_phase HOW-MANY: so many points of the package manager's tree, as many of each phase. What was kept needs no update.
+# points_by_phase HOW-MANY: so many points of the package manager's tree, as many of each phase as it has. What was kept needs no update.
 points_by_phase() {
-    local phase
-    local -a there
+    local count phase share left=$1 phases
     phases >/run/lab/phases
-    for phase in update download unpack configure after-the-script; do
-        if grep -q " $phase\$" /run/lab/phases; then there+=("$phase"); fi
-    done
-    for phase in "${there[@]}"; do grep " $phase\$" /run/lab/phases | cut -d' ' -f1 | spread $((($1 + ${#there[@]} - 1) / ${#there[@]})); done
+    phases=$(cut -d' ' -f2 /run/lab/phases | sort -u | wc -l)
+    # The smallest first: what it has too little of, the others make up for.
+    while read -r count phase; do
+        share=$(((left + phases - 1) / phases))
+        ((share <= count)) || share=$count
+        grep " $phase\$" /run/lab/phases | cut -d' ' -f1 | spread "$share"
+        left=$((left - share)) phases=$((phases - 1))
+    done < <(cut -d' ' -f2 /run/lab/phases | sort | uniq -c | sort -n)
 }
 
 # look_at OPERATION ours|theirs: which points to die at, in $points: all of ours, a hundred of the package manager's, or a few.

@@ -107,3 +107,14 @@ drop_from_repository() {
     # shellcheck disable=SC2016 # for the shell that it is told to
     bash -euc 'source "$1"; index "$2"; sign good teleport' - "${BASH_SOURCE[0]%/*}/rpm-publish.sh" "$1"
 }
+
+# The record of a run that died after it had called the package manager, so many seconds ago.
+died_in_the_middle() { # died_in_the_middle SECONDS
+    window closed
+    upgrade run
+    perl -MJSON::PP -0777 -e 'my ($file, $ago, $before) = @ARGV;
+        open my $f, "<", $file or die; my $record = decode_json(<$f>);
+        $record->{pending} = { package => "teleport-ent", from => "16.1.7", to => "16.2.0", step => "install", hold => "ours", agent => "stopped",
+            database => $before, since => time - $ago, boot => "another" };
+        open $f, ">", $file or die; print $f encode_json($record)' "$STATE/record.json" "$1" "$(rpm -q --qf '%{VERSION}-%{RELEASE}' teleport-ent)"
+}

@@ -204,3 +204,28 @@ h08_a_hold_of_the_stock_updater_is_taken_over() {
     expect_version 16.2.0
     expect_held
 }
+
+# --- what a dead rpm leaves ---------------------------------------------------------------------------
+
+# Found by the kill sweep: rpm replaces one file after the other, and /etc and the unit come before the program.
+h04_a_transaction_that_died_before_it_came_to_the_program_is_not_taken_for_none() {
+    offer 16.2.0
+    died_in_the_middle 60
+    echo '# of another version' >>/etc/teleport-standin.conf
+    upgrade run
+    expect_exit 0
+    expect_said 'is on neither version whole; installing 16.2.0 again'
+    expect_version 16.2.0
+    [[ $(rpm -q teleport-ent | wc -l) == 1 ]] || failed "$(rpm -q teleport-ent)"
+}
+
+h04_what_an_administrator_changed_before_is_no_trace_of_a_transaction_that_died() {
+    offer 16.2.0
+    echo '# of an administrator' >>/etc/teleport-standin.conf
+    sleep 1.1
+    died_in_the_middle 0
+    upgrade run
+    expect_exit 0
+    expect_said 'teleport-ent is as it was before; nothing was changed.'
+    expect_version 16.1.7
+}

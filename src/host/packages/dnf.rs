@@ -15,6 +15,7 @@ use crate::host::packages::trouble::{Trouble, explained};
 use crate::host::packages::{Act, Available, Later, Lists, Packages, Reach, State, Transaction};
 use crate::host::packages::{Holds, dnf_reply, exclude, rpm_reply};
 use crate::host::transcript::{Ended, Transcript, change};
+use crate::rules::moment::Moment;
 use crate::rules::plan::Restraint;
 use crate::rules::policy::{Package, Repo};
 use crate::rules::release::Release;
@@ -259,6 +260,10 @@ impl Packages for Dnf<'_> {
 
     fn damage<'a>(&'a self, package: &Package) -> Result<Later<'a, Vec<String>>, Error> {
         rpm::damage(self.machine, package.as_str())
+    }
+
+    fn touched(&self, package: &Package, since: Moment) -> Result<Vec<String>, Error> {
+        rpm::touched(self.machine, package, since)
     }
 
     fn refresh(&self, transcript: &Transcript) -> Result<(), Error> {

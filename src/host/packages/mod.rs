@@ -257,6 +257,15 @@ pub trait Packages: Files {
     /// When the files cannot be checked.
     fn damage<'a>(&'a self, package: &Package) -> Result<Later<'a, Vec<String>>, Error>;
 
+    /// Files of the package, of whatever kind, that are not as they were installed and were changed on disk since then: what a change that
+    /// died has replaced, where the database does not say so by itself ([`State::completeness`]).
+    ///
+    /// # Errors
+    /// When the files cannot be checked.
+    fn touched(&self, _package: &Package, _since: Moment) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+
     /// Asks the agent's repository, and no other, what it has now.
     ///
     /// # Errors

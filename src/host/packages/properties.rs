@@ -83,6 +83,7 @@ fn rpm(input: &[u8]) {
     assert!(entries.iter().all(|entry| is_word(entry) && entry.contains('-')), "{entries:?}");
     assert_state(input, rpm_reply::state(&text, PACKAGE, Holds::default()));
     assert_bounded(input, &rpm_reply::damage(&text));
+    assert!(rpm_reply::changed(&text).iter().all(|path| path.starts_with('/') && text.contains(path)));
     assert!(rpm_reply::kept_conffiles(&text).iter().all(|file| text.contains(file)));
     let _ = rpm_reply::trouble(&text);
     assert!(rpm_reply::holder(&text).is_none_or(|pid| text.contains(&pid.to_string())));

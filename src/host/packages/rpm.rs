@@ -12,6 +12,7 @@ use crate::host::packages::trouble::{Trouble, explained};
 use crate::host::packages::{Later, exclude};
 use crate::host::process::{command_line, pid_in};
 use crate::host::transcript::{Ended, Transcript, change};
+use crate::rules::moment::Moment;
 use crate::rules::policy::{Package, Repo};
 
 /// A question to the package database takes well under a second; a cold disk, or a program of 200 MB, some more.
@@ -195,6 +196,15 @@ pub(super) fn owns(machine: &Machine, package: &Package, file: &Path) -> Result<
 pub(super) fn damage<'m>(machine: &'m Machine, entry: &str) -> Result<Later<'m, Vec<String>>, Error> {
     let asked = ask(machine, Argv::new("rpm", ["-V", "--noconfig", "--nodeps", entry]))?;
     Ok(Box::new(move || Ok(rpm_reply::damage(&asked.answer(machine, QUESTION)?.stdout))))
+}
+
+/// Files of the package, of whatever kind, whose contents are not as installed and were changed on disk since then. rpm replaces one file
+/// after the other, and until the last one its database says nothing of it.
+pub(super) fn touched(machine: &Machine, package: &Package, since: Moment) -> Result<Vec<String>, Error> {
+    use std::os::unix::fs::MetadataExt;
+    let answer = ask(machine, Argv::new("rpm", ["-V", "--nodeps", package.as_str()]))?.answer(machine, QUESTION)?;
+    let was_changed = |path: &&str| machine.path(path).symlink_metadata().is_ok_and(|is| is.ctime() >= since.unix());
+    Ok(rpm_reply::changed(&answer.stdout).into_iter().filter(was_changed).map(str::to_owned).collect())
 }
 
 /// A transaction that died leaves two versions in the database, and both managers find nothing to do (V10): the one whose programs are

@@ -64,18 +64,31 @@ pub(super) fn is_installed(version: &str, installed: Option<&str>) -> bool {
     installed.is_some_and(|installed| installed == bare(version) || installed.rsplit_once('-').is_some_and(|(v, _)| v == version))
 }
 
-/// Reads `rpm -V`: programs that are missing or changed. Format: nine flags or `missing`, an optional attribute letter, the path.
+/// Reads `rpm -V`: programs that are missing or changed.
 pub(super) fn damage(text: &str) -> Vec<String> {
-    text.lines()
-        .filter_map(|line| {
-            let (flags, rest) = line.split_once(' ')?;
-            let path = rest.trim_start();
-            let path = if path.starts_with('/') { path } else { path.split_once(' ')?.1.trim_start() };
-            let is_program = path.starts_with('/') && ["/bin/", "/sbin/"].iter().any(|directory| path.contains(directory));
-            let counts = is_program && (flags == "missing" || flags.contains(['5', 'S', 'M', 'L', 'D']));
-            counts.then(|| if flags == "missing" { format!("{path} is missing") } else { format!("{path} is not as installed") })
-        })
+    let is_program = |path: &str| ["/bin/", "/sbin/"].iter().any(|directory| path.contains(directory));
+    let programs = verified(text).filter(|(_, path)| is_program(path));
+    let counts = programs.filter(|(flags, _)| *flags == "missing" || flags.contains(['5', 'S', 'M', 'L', 'D']));
+    counts
+        .map(
+            |(flags, path)| if flags == "missing" { format!("{path} is missing") } else { format!("{path} is not as installed") },
+        )
         .collect()
+}
+
+/// Reads `rpm -V`: files of every kind whose contents are not as they were installed.
+pub(super) fn changed(text: &str) -> Vec<&str> {
+    verified(text).filter(|(flags, _)| *flags != "missing" && flags.contains(['5', 'S', 'L'])).map(|(_, path)| path).collect()
+}
+
+/// Format: nine flags or `missing`, an optional attribute letter, the path.
+fn verified(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(|line| {
+        let (flags, rest) = line.split_once(' ')?;
+        let path = rest.trim_start();
+        let path = if path.starts_with('/') { path } else { path.split_once(' ')?.1.trim_start() };
+        path.starts_with('/').then_some((flags, path))
+    })
 }
 
 /// Configuration files that were changed on both sides: the old one is kept, the new one lies beside it.
@@ -213,6 +226,8 @@ mod tests {
         assert_eq!(damage(captured!("rpm-v-missing")), ["/usr/local/bin/teleport is missing"]);
         assert_eq!(damage(captured!("rpm-v-duplicated-old")), ["/usr/local/bin/teleport is not as installed"]);
         assert!(damage(captured!("rpm-v-whole")).is_empty());
+        assert_eq!(changed(captured!("rpm-v-damaged")), ["/etc/teleport-standin.conf", "/usr/local/bin/teleport"]);
+        assert!(changed(captured!("rpm-v-whole")).is_empty() && changed(captured!("rpm-v-missing")).is_empty());
         assert!(damage(captured!("rpm-v-duplicated-new")).is_empty());
         assert!(damage(".......T.    /usr/local/bin/teleport\ngarbage\n").is_empty(), "a time is no damage");
     }
