@@ -41,7 +41,7 @@ use teleport_upgrade::upgrade::{Outcome, rollback, run};
 
 use self::history::{Asked, Death, Event, Flaw, VERSIONS, shortest};
 use self::rules::{People, allowed, wrong_in_the_end};
-use self::world::{BEFORE, Died, Simulated};
+use self::world::{BEFORE, Died, NOON, Simulated};
 
 /// Runs of the timer are so many seconds apart.
 const CADENCE: i64 = 28 * 60;
@@ -158,6 +158,7 @@ impl Story {
             }
         };
         let ended = catch_unwind(AssertUnwindSafe(act));
+        let came_to_its_end = ended.is_ok();
         self.world.forget_death();
         match ended {
             Ok(Ok(outcome)) => self.world.tell(|| format!("-> {}", outcome.reason().code())),
@@ -175,8 +176,8 @@ impl Story {
         }
         // What a run that came to its end has seen.
         let last = &self.record["last"];
-        let ended = last["at"].as_i64().is_some_and(|at| at >= now);
-        if ended && sees && last["inputs"]["schedule"]["state"] == "read" {
+        let is_of_this_run = came_to_its_end && last["at"].as_i64().is_some_and(|at| at >= now);
+        if is_of_this_run && sees && last["inputs"]["schedule"]["state"] == "read" {
             self.people.blind_since = None;
         }
         self.world.host.borrow_mut().violations.pop()
@@ -265,7 +266,10 @@ impl Story {
             (host.server, host.critical, host.repository_down, host.locked_until) =
                 (Some(VERSIONS[wanted].into()), false, false, 0);
         }
-        // Somebody starts it who wants it to run.
+        // Somebody sets its clock, and starts the agent who wants it to run.
+        if world.now() < NOON * 1000 {
+            self.happen(Event::Clock(i32::try_from(NOON - world.now() / 1000).unwrap()));
+        }
         world.pass(100_000);
         for event in [Event::Resume, Event::Unhold, Event::AgentStarted] {
             self.happen(event);
