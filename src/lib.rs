@@ -1,6 +1,6 @@
 //! Keeps a Teleport agent on the version that its cluster wants.
 //!
-//! Imports go one way: `error`, `log` <- `rules` <- `config`, `offers`, `host` <- `upgrade` <- `bin`. Rooms of one tier do not
+//! Imports go one way: `error`, `log` <- `rules` <- `config`, `offers`, `host` <- `upgrade`, `server` <- `bin`. Rooms of one tier do not
 //! import each other. `rules` and every parser touch no file, clock, process or socket. A test holds this.
 
 pub mod config;
@@ -11,4 +11,6 @@ pub mod offers;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod rules;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod upgrade;

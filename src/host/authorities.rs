@@ -5,14 +5,8 @@ use std::path::PathBuf;
 use crate::error::{Class, Error};
 use crate::host::durable;
 use crate::host::machine::Machine;
+use crate::rules::endpoint::BUNDLES;
 
-/// Debian and SUSE, RHEL, older SUSE, Alpine.
-const BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/var/lib/ca-certificates/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 const LARGEST: u64 = 8 * 1024 * 1024;
 
 /// The bundle that `SSL_CERT_FILE` names, or the system's, with its path; `None` when the system has none.

@@ -5,6 +5,14 @@ use std::str::FromStr;
 
 use crate::error::quoted;
 
+/// Where hosts keep the authorities whose word on an endpoint's certificate they take: Debian and SUSE, RHEL, older SUSE, Alpine.
+pub const BUNDLES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/var/lib/ca-certificates/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
 /// Where versions are asked for: `host[:port]/path`, without scheme and without `/version`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {

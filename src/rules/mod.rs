@@ -7,6 +7,7 @@ pub mod facts;
 pub mod foresight;
 pub mod health;
 pub mod local;
+pub mod maintenance;
 pub mod memory;
 pub mod metrics;
 pub mod moment;

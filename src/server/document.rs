@@ -1,0 +1,188 @@
+//! YAML as it is written, each value with its line; and the mistakes that are found in it, all of them.
+
+use std::fmt;
+
+use saphyr::{MarkedYaml, ScalarStyle, ScanError, YamlData, YamlLoader};
+use saphyr_parser::Parser;
+
+use crate::error::quoted;
+
+/// Where something is wrong in a file, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    line: usize,
+    /// The keys that lead there, joined by dots.
+    key: String,
+    what: String,
+}
+
+impl Mistake {
+    /// Something is wrong with the file as a whole, and seen in this line.
+    pub(super) fn in_line(line: usize, what: String) -> Self {
+        Self { line, key: String::new(), what }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, key, what } = self;
+        write!(f, "line {line}: {key}{}{what}", if key.is_empty() { "" } else { " " })
+    }
+}
+
+/// A value, and the keys that lead to it.
+#[derive(Clone)]
+pub(super) struct Node<'y> {
+    yaml: &'y MarkedYaml<'y>,
+    key: String,
+}
+
+/// The documents of a file, in their order. Scalars are left as they are written.
+///
+/// # Errors
+/// Where it stops being YAML: a repeated key counts, and aliases that would fill the memory.
+pub(super) fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
+    let mistake = |error: &ScanError| Mistake {
+        line: error.marker().line(),
+        key: String::new(),
+        what: format!("is no YAML: {}", error.info()),
+    };
+    let mut loader = YamlLoader::<MarkedYaml>::default();
+    loader.early_parse(false);
+    Parser::new_from_str(text).load(&mut loader, true).map_err(|error| mistake(&error))?;
+    match loader.error() {
+        Some(error) => Err(mistake(error)),
+        None => Ok(loader.into_documents()),
+    }
+}
+
+impl<'y> Node<'y> {
+    pub(super) fn top(yaml: &'y MarkedYaml<'y>) -> Self {
+        Self { yaml, key: String::new() }
+    }
+
+    /// Something is wrong with this value; `what` completes its key.
+    pub(super) fn mistake(&self, what: impl Into<String>) -> Mistake {
+        Mistake { line: self.yaml.span.start.line(), key: self.key.clone(), what: what.into() }
+    }
+
+    /// Whether there is nothing behind the key.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(&self.yaml.data, YamlData::Representation(text, ScalarStyle::Plain, _) if matches!(&**text, "" | "~" | "null"))
+            || matches!(self.yaml.data, YamlData::BadValue)
+    }
+
+    /// The values by their keys, in the order of the file; none where nothing stands.
+    pub(super) fn entries(&self, mistakes: &mut Vec<Mistake>) -> Vec<(&'y str, Self)> {
+        let YamlData::Mapping(entries) = &self.yaml.data else {
+            if !self.is_nothing() {
+                mistakes.push(self.mistake("must be keys with values"));
+            }
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for (key, yaml) in entries {
+            let YamlData::Representation(name, ..) = &key.data else {
+                mistakes.push(Self { yaml: key, key: self.key.clone() }.mistake("has a key that is no word"));
+                continue;
+            };
+            let plain = name.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
+            let shown = if plain { name.to_string() } else { quoted(name.as_bytes()) };
+            let key = if self.key.is_empty() { shown } else { format!("{}.{shown}", self.key) };
+            found.push((&**name, Self { yaml, key }));
+        }
+        found
+    }
+
+    /// The items of a list; none where nothing stands.
+    pub(super) fn items(&self, mistakes: &mut Vec<Mistake>) -> Vec<Self> {
+        match &self.yaml.data {
+            YamlData::Sequence(items) => items.iter().map(|yaml| Self { yaml, key: self.key.clone() }).collect(),
+            _ if self.is_nothing() => Vec::new(),
+            _ => {
+                mistakes.push(self.mistake("must be a list"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// A single value, as it is written.
+    pub(super) fn text(&self, mistakes: &mut Vec<Mistake>) -> Option<&'y str> {
+        match &self.yaml.data {
+            YamlData::Representation(text, ..) if !self.is_nothing() => Some(text),
+            _ => {
+                mistakes.push(self.mistake("must be a single value"));
+                None
+            }
+        }
+    }
+
+    /// A single value that `read` makes sense of; `expected` completes the key where it does not.
+    pub(super) fn read<T>(&self, read: impl Fn(&str) -> Option<T>, expected: &str, mistakes: &mut Vec<Mistake>) -> Option<T> {
+        let text = self.text(mistakes)?;
+        let value = read(text);
+        if value.is_none() {
+            mistakes.push(self.mistake(format!("is {}: {expected}", shown(text))));
+        }
+        value
+    }
+
+    /// Yes or no, in each word that YAML has had for it.
+    pub(super) fn truth(&self, mistakes: &mut Vec<Mistake>) -> bool {
+        let truth = |text: &str| match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "y" => Some(true),
+            "false" | "no" | "off" | "n" => Some(false),
+            _ => None,
+        };
+        self.read(truth, "write true or false", mistakes).unwrap_or_default()
+    }
+
+    /// Notes a key that nobody knows, and the one that may be meant.
+    pub(super) fn unknown(&self, name: &str, known: &[&str], mistakes: &mut Vec<Mistake>) {
+        let meant = known.iter().find(|known| is_near(name, known));
+        let known = meant.map_or_else(|| format!("there are {}", known.join(", ")), |meant| format!("is {meant} meant?"));
+        mistakes.push(self.mistake(format!("is no key that is known here: {known}")));
+    }
+}
+
+/// A value in a message: letters of every language as they are, and nothing that moves a terminal.
+pub(super) fn shown(text: &str) -> String {
+    const MOST: usize = 40;
+    if text.chars().any(char::is_control) {
+        return quoted(text.as_bytes());
+    }
+    let short: String = text.chars().take(MOST).collect();
+    if short.len() < text.len() { format!("\"{short}\"...") } else { format!("\"{short}\"") }
+}
+
+/// Whether one is the other with a letter changed, added, left out or the case or the joints of words changed.
+fn is_near(name: &str, known: &str) -> bool {
+    let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
+    let (name, known) = (plain(name), plain(known));
+    let same_start = name.iter().zip(&known).take_while(|(a, b)| a == b).count();
+    let same_end = name.iter().rev().zip(known.iter().rev()).take_while(|(a, b)| a == b).count();
+    name.len().abs_diff(known.len()) <= 1 && same_start + same_end + 1 >= name.len().max(known.len())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_yaml_is_said_with_its_line() {
+        let said = |text: &str| documents(text).unwrap_err().to_string();
+        assert_eq!(said("a: 1\nb: [1\n"), "line 3: is no YAML: while parsing a flow sequence, expected ',' or ']'");
+        assert_eq!(said("a: 1\nb: 2\na: 3\n"), "line 3: is no YAML: duplicated key in mapping");
+        let bomb: String = (1..30).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))).collect();
+        assert!(said(&format!("a0: &a0 [x]\n{bomb}")).contains("node budget"), "{}", said(&bomb));
+    }
+
+    #[test]
+    fn a_key_that_nobody_knows_is_compared_with_those_that_are_known() {
+        assert!(is_near("static_versoin", "static_version") || is_near("static_verson", "static_version"));
+        assert!(is_near("staticVersion", "static_version"));
+        assert!(is_near("weekday", "weekdays"));
+        assert!(!is_near("version", "static_version"));
+    }
+}

@@ -1,0 +1,229 @@
+//! Listening: a thread a connection, up to a number; reloading, and ending without cutting anybody off.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::error::{Class, Error};
+use crate::rules::moment::span;
+use crate::server::answer::{Reply, Said, Status, reply};
+use crate::server::channels::Upstream;
+use crate::server::configuration::Configuration;
+use crate::server::forward::{Outcome, Upstreams};
+use crate::server::route::route;
+use crate::server::surroundings::{self, Voice};
+use crate::server::wire::{After, Connection, Head, Next};
+
+/// Requests that have begun get an answer within this time after an order to end.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Enough for a question to another server over TLS.
+const STACK: usize = 256 * 1024;
+
+/// What is served, and from where.
+pub struct Serve {
+    /// The files that it is read from: once now, and with each HUP.
+    pub files: Files,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How many connections at a time.
+    pub connections: usize,
+}
+
+/// The files of a configuration.
+pub struct Files {
+    /// The channels.
+    pub configuration: PathBuf,
+    /// A maintenance configuration of its own, if there is one.
+    pub maintenance: Option<PathBuf>,
+}
+
+/// What all connections share.
+struct Shared {
+    configuration: RwLock<Arc<Configuration>>,
+    upstreams: Upstreams,
+    voice: Voice,
+    open: AtomicUsize,
+    /// Requests that have begun and are not answered.
+    busy: AtomicUsize,
+    ending: AtomicBool,
+}
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// A configuration that makes no sense, or an address that cannot be listened on; then nothing listens.
+pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
+    let configuration = surroundings::read(&what.files)?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| {
+        Error::new(Class::Internal, format!("signals cannot be waited for: {error}"), "look at the limits of this host")
+    })?;
+    let listener = TcpListener::bind(what.listen).map_err(|error| {
+        let next = "ss -ltnp shows who listens; choose another address with --listen";
+        Error::new(Class::Config, format!("{} cannot be listened on: {error}", what.listen), next)
+    })?;
+    let address = listener.local_addr().unwrap_or(what.listen);
+    let shared = Arc::new(Shared {
+        configuration: RwLock::new(Arc::new(configuration)),
+        upstreams: Upstreams::default(),
+        voice,
+        open: AtomicUsize::new(0),
+        busy: AtomicUsize::new(0),
+        ending: AtomicBool::new(false),
+    });
+    let (accepting, most) = (Arc::clone(&shared), what.connections);
+    let accepts = move || accept(&listener, &accepting, most);
+    thread::Builder::new().name("accept".into()).spawn(accepts).map_err(|error| {
+        Error::new(Class::Internal, format!("no thread can be started: {error}"), "look at the limits of this host")
+    })?;
+    shared.voice.info(&format!("serving {} on http://{address}", what.files.configuration.display()));
+    surroundings::notify("READY=1");
+    for signal in signals.forever() {
+        if signal != SIGHUP {
+            break;
+        }
+        shared.reload(&what.files);
+    }
+    surroundings::notify("STOPPING=1");
+    shared.drain();
+    Ok(())
+}
+
+impl Shared {
+    /// A file that makes no sense is refused, and everything stays.
+    fn reload(&self, files: &Files) {
+        match surroundings::read(files) {
+            Ok(configuration) => {
+                *self.configuration.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(configuration);
+                self.voice.info(&format!("serving {} as it is now", files.configuration.display()));
+            }
+            Err(error) => {
+                let what = format!("{}\n    what was served before is still served", error.what);
+                self.voice.warning(&Error { what, ..error }.to_string());
+            }
+        }
+    }
+
+    fn drain(&self) {
+        self.ending.store(true, Ordering::SeqCst);
+        let began = Instant::now();
+        while self.busy.load(Ordering::SeqCst) > 0 && began.elapsed() < DRAIN {
+            surroundings::pause(Duration::from_millis(5));
+        }
+        match self.busy.load(Ordering::SeqCst) {
+            0 => self.voice.info("told to end: every request that had begun is answered"),
+            left => self.voice.warning(&format!("told to end: {left} requests were not complete after {} s", DRAIN.as_secs())),
+        }
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::SeqCst)
+    }
+
+    fn answer(&self, head: &Head) -> Reply {
+        let configuration = Arc::clone(&self.configuration.read().unwrap_or_else(PoisonError::into_inner));
+        let ask = |upstream: &Upstream| self.forwarded(upstream, Duration::from_secs(configuration.stale));
+        reply(&route(&head.method, &head.target), &configuration, surroundings::now(), ask)
+    }
+
+    fn forwarded(&self, upstream: &Upstream, stale: Duration) -> Result<Said, String> {
+        let name = upstream.to_string();
+        match self.upstreams.answer(&name, stale, || surroundings::ask(upstream)) {
+            Outcome::Good(said) => Ok(said),
+            Outcome::Stale(said, age, news) => {
+                if let Some(why) = news {
+                    let age = span(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+                    self.voice.warning(&format!("{name} gives no answer, its last one of {age} ago is served: {why}"));
+                }
+                Ok(said)
+            }
+            Outcome::Nothing(news) => {
+                if let Some(why) = news {
+                    self.voice.warning(&format!("{name} gives no answer, and there is none to serve instead: {why}"));
+                }
+                Err("no answer".into())
+            }
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, most: usize) {
+    for stream in listener.incoming() {
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                // No descriptor to spare, most likely: somebody else must close one first.
+                shared.voice.warning(&format!("a connection cannot be taken: {error}"));
+                surroundings::pause(Duration::from_millis(100));
+                continue;
+            }
+        };
+        if shared.is_ending() {
+            continue;
+        }
+        if shared.open.fetch_add(1, Ordering::SeqCst) >= most {
+            shared.open.fetch_sub(1, Ordering::SeqCst);
+            refuse(stream);
+            continue;
+        }
+        let serving = Arc::clone(shared);
+        let serves = move || {
+            let _open = Counted(&serving.open);
+            if let Ok(connection) = Connection::new(stream) {
+                converse(connection, &serving);
+            }
+        };
+        if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(serves) {
+            shared.open.fetch_sub(1, Ordering::SeqCst);
+            shared.voice.warning(&format!("no thread can be started for a connection: {error}"));
+        }
+    }
+}
+
+/// One more than are served at a time. What its kernel takes at once it gets.
+fn refuse(stream: TcpStream) {
+    let _ = stream.set_nonblocking(true);
+    if let Ok(mut connection) = Connection::new(stream) {
+        let reply = Reply::new(Status::Busy, "too many connections\n");
+        connection.answer(&reply, None, After::Close, surroundings::now());
+    }
+}
+
+fn converse(mut connection: Connection, shared: &Shared) {
+    loop {
+        let begun = std::cell::Cell::new(None);
+        let next = connection.next(|| {
+            shared.busy.fetch_add(1, Ordering::SeqCst);
+            begun.set(Some(Counted(&shared.busy)));
+        });
+        match next {
+            Next::Gone => return,
+            Next::Refused(reply) => {
+                connection.answer(&reply, None, After::Close, surroundings::now());
+                return connection.part();
+            }
+            Next::Request(head) => {
+                let after = if shared.is_ending() { After::Close } else { head.after };
+                let sent = connection.answer(&shared.answer(&head), Some(&head), after, surroundings::now());
+                drop(begun);
+                if !sent || after == After::Close {
+                    return connection.part();
+                }
+            }
+        }
+    }
+}
+
+/// One of many, until it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,152 @@
+//! What this program touches besides its connections: files, the clock, the environment, other servers, systemd.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::error::{Class, Error};
+use crate::log::{Log, Priorities, Volume};
+use crate::offers::authorities::Authorities;
+use crate::offers::client::{Limits, Surroundings, VersionServer};
+use crate::offers::proxy::Proxies;
+use crate::rules::endpoint::BUNDLES;
+use crate::rules::maintenance::Maintenance;
+use crate::rules::moment::Moment;
+use crate::server::answer::Said;
+use crate::server::channels::Upstream;
+use crate::server::configuration::{Configuration, parse, parse_maintenance};
+use crate::server::document::Mistake;
+use crate::server::serve::Files;
+
+/// More than any configuration, in bytes.
+const LARGEST: u64 = 4 * 1024 * 1024;
+/// For an answer of another server (reference, section 2).
+const LIMITS: Limits = Limits { connect: Duration::from_secs(5), read: Duration::from_secs(5), overall: Duration::from_secs(10) };
+
+/// Lines on stderr, from any thread.
+#[derive(Debug, Clone, Copy)]
+pub struct Voice(Priorities);
+
+impl Voice {
+    /// With priorities where stderr is the journal.
+    #[must_use]
+    pub fn real() -> Self {
+        Self(if variable("JOURNAL_STREAM").is_some() { Priorities::Journal } else { Priorities::Plain })
+    }
+
+    fn log(self) -> Log {
+        Log::new(Box::new(std::io::stderr()), Volume::Normal, self.0)
+    }
+
+    /// What happens as it should.
+    pub fn info(self, text: &str) {
+        self.log().info(text);
+    }
+
+    /// What somebody should look at.
+    pub fn warning(self, text: &str) {
+        self.log().warning(text);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the door to the environment")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Now.
+#[expect(clippy::disallowed_methods, reason = "this is the door to the clock")]
+pub(super) fn now() -> Moment {
+    Moment::from_unix(time::OffsetDateTime::now_utc().unix_timestamp())
+}
+
+/// Waits.
+#[expect(clippy::disallowed_methods, reason = "this is the door to pauses")]
+pub(super) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Tells systemd, if it wants to know (`sd_notify(3)`).
+pub(super) fn notify(state: &str) {
+    let Some(socket) = variable("NOTIFY_SOCKET") else { return };
+    let Ok(ours) = UnixDatagram::unbound() else { return };
+    let _ = match socket.strip_prefix('@') {
+        Some(name) => {
+            use std::os::linux::net::SocketAddrExt;
+            let address = std::os::unix::net::SocketAddr::from_abstract_name(name);
+            address.and_then(|address| ours.send_to_addr(state.as_bytes(), &address))
+        }
+        None => ours.send_to(state.as_bytes(), socket),
+    };
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// [`Class::Config`]: a file cannot be read, or everything that is wrong in it.
+pub(super) fn read(files: &Files) -> Result<Configuration, Error> {
+    let path = &files.configuration;
+    let mut configuration = parse(&text(path)?).map_err(|mistakes| refused(path, &mistakes))?;
+    if let Some(path) = &files.maintenance {
+        if configuration.maintenance.is_some() {
+            let what = format!("{} and {} both have a cluster_maintenance_config", files.configuration.display(), path.display());
+            return Err(Error::new(Class::Config, what, "leave it in one of them"));
+        }
+        configuration.maintenance = Some(maintenance(path)?);
+    }
+    Ok(configuration)
+}
+
+/// Reads a maintenance configuration.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn maintenance(path: &Path) -> Result<Maintenance, Error> {
+    parse_maintenance(&text(path)?).map_err(|mistakes| refused(path, &mistakes))
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
+    let why = match read {
+        Ok(_) if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) => format!("it is larger than {LARGEST} bytes"),
+        Ok(_) => return Ok(text),
+        Err(error) => error.to_string(),
+    };
+    Err(Error::new(Class::Config, format!("{} cannot be read: {why}", path.display()), format!("ls -l {}", path.display())))
+}
+
+fn refused(path: &Path, mistakes: &[Mistake]) -> Error {
+    let lines: Vec<String> = mistakes.iter().map(|mistake| format!("{}: {mistake}", path.display())).collect();
+    Error::new(
+        Class::Config,
+        lines.join("\n    "),
+        format!("mend it, then: teleport-version-server check-config {}", path.display()),
+    )
+}
+
+/// Asks another server what it offers, and whether that is critical.
+pub(super) fn ask(upstream: &Upstream) -> Result<Said, String> {
+    let named = variable("SSL_CERT_FILE").into_iter();
+    let bundle = named.chain(BUNDLES.map(str::to_owned)).find_map(|path| Some((std::fs::read(&path).ok()?, path)));
+    let authorities = match bundle {
+        Some((pem, path)) => Authorities::from_pem(pem, &path).map_err(|error| error.to_string())?,
+        None => Authorities::built_in(),
+    };
+    let either = |name: &str| variable(name).or_else(|| variable(&name.to_ascii_lowercase()));
+    let surroundings = Surroundings {
+        authorities,
+        proxies: Proxies { https: either("HTTPS_PROXY"), all: either("ALL_PROXY"), none: either("NO_PROXY") },
+        user_agent: concat!("teleport-version-server/", env!("CARGO_PKG_VERSION")),
+        limits: LIMITS,
+        pause: &pause,
+    };
+    let mut server =
+        VersionServer::new(&upstream.endpoint, upstream.transport, surroundings).map_err(|error| error.to_string())?;
+    let offered = server.version().map_err(|error| error.to_string())?.offered;
+    // A target whose urgency cannot be told is none: agents that ask again would otherwise be told two things.
+    let critical = server.critical().map_err(|error| error.to_string())?;
+    Ok((offered, critical))
+}

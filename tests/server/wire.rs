@@ -1,0 +1,117 @@
+//! Clients of every kind: split and pipelined requests, wrong methods, large heads, NULs, a hundred that drip beside one that is fast.
+
+use std::time::Instant;
+
+use super::*;
+
+const VERSION: &str = "GET /webapi/automaticupgrades/channel/default/version HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn server(name: &str, words: &[&str]) -> Running {
+    serving(name, &channels("default: { static_version: v16.2.0 }"), words)
+}
+
+fn statuses(answers: &str) -> Vec<&str> {
+    answers.match_indices("HTTP/1.1 ").map(|(at, _)| &answers[at + 9..at + 12]).collect()
+}
+
+#[test]
+fn a_request_may_come_byte_by_byte_and_several_may_come_at_once() {
+    let server = server("split", &[]);
+    let mut stream = server.connection();
+    stream.set_nodelay(true).unwrap();
+    for byte in VERSION.bytes() {
+        stream.write_all(&[byte]).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let mut answer = [0; 17];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK\r\n");
+    // One after the other, in their order, also where the last of them is one too many.
+    let head = "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answers = server.sent(format!("{VERSION}{head}{VERSION}GET / HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n{VERSION}"));
+    assert_eq!(statuses(&answers), ["200", "200", "200", "404", "400"]);
+    assert_eq!(answers.matches("v16.2.0").count(), 4, "two bodies and two tags: {answers}");
+}
+
+#[test]
+fn what_is_no_request_is_refused_and_the_connection_closed() {
+    let server = server("nonsense", &[]);
+    for (bytes, status) in [
+        ("\0\0\0\0\r\n\r\n".to_owned(), "400"),
+        ("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n".to_owned(), "400"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), "400"),
+        ("\u{16}\u{3}\u{1}\u{2}\u{0}".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nGET ".to_owned(), "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(), "400"),
+        ("GET * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".to_owned(), "400"),
+        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(9000)), "431"),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(1_000_000)), "431"),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(100)), "431"),
+    ] {
+        let answer = server.sent(&bytes);
+        assert_eq!(statuses(&answer), [status], "{:?}", &bytes[..bytes.len().min(60)]);
+        assert!(answer.contains("\r\nConnection: close\r\n") || bytes.contains("close"), "{answer}");
+    }
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "get"] {
+        let answer = server.sent(VERSION.replace("GET", method).replace("Host: a", "Host: a\r\nConnection: close"));
+        assert!(
+            answer.starts_with("HTTP/1.1 405 Method Not Allowed\r\n") && answer.contains("\r\nAllow: GET, HEAD\r\n"),
+            "{method}: {answer}"
+        );
+    }
+    assert_eq!(server.body("default/version"), "v16.2.0");
+}
+
+#[test]
+fn what_a_client_has_already_is_not_sent_again() {
+    let server = server("tags", &[]);
+    let ask =
+        |has: &str| server.sent(VERSION.replace("Host: a", &format!("Host: a\r\nConnection: close\r\nIf-None-Match: {has}")));
+    assert!(ask("\"v16.2.0\"").starts_with("HTTP/1.1 304 Not Modified\r\n"));
+    assert!(ask("\"v16.1.7\"").ends_with("\r\n\r\nv16.2.0"));
+}
+
+/// Each of them sends one byte a second, and would take two minutes.
+#[test]
+fn a_hundred_dripping_clients_keep_nobody_waiting_and_are_sent_away() {
+    let server = server("drip", &[]);
+    let mut dripping: Vec<TcpStream> = (0..100).map(|_| server.connection()).collect();
+    let (began, mut slowest) = (Instant::now(), Duration::ZERO);
+    while began.elapsed() < Duration::from_secs(9) {
+        for stream in &mut dripping {
+            stream.write_all(b"G").unwrap();
+        }
+        for _ in 0..20 {
+            let asked = Instant::now();
+            assert_eq!(server.body("default/version"), "v16.2.0");
+            slowest = slowest.max(asked.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(900));
+    }
+    assert!(slowest < Duration::from_secs(1), "the fast one waited for {slowest:?}");
+    for mut stream in dripping {
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer:?}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(25));
+}
+
+#[test]
+fn one_connection_more_than_are_served_is_told_so_and_the_next_one_is_served() {
+    let server = server("full", &["--connections", "3"]);
+    let mut open: Vec<TcpStream> = (0..3).map(|_| server.connection()).collect();
+    for stream in &mut open {
+        stream.write_all(VERSION.as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 15]).unwrap();
+    }
+    let refused = server.sent("");
+    assert!(
+        refused.starts_with("HTTP/1.1 503 Service Unavailable\r\n") && refused.contains("\r\nRetry-After: 5\r\n"),
+        "{refused}"
+    );
+    open.clear();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(server.body("default/version"), "v16.2.0");
+}
