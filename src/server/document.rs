@@ -3,7 +3,7 @@
 use std::fmt;
 
 use saphyr::{MarkedYaml, ScalarStyle, ScanError, YamlData, YamlLoader};
-use saphyr_parser::Parser;
+use saphyr_parser::{Event, Parser, SpannedEventReceiver};
 
 use crate::error::quoted;
 
@@ -37,19 +37,31 @@ pub(super) struct Node<'y> {
     key: String,
 }
 
+/// No configuration is nested deeper.
+const DEEPEST: usize = 64;
+
 /// The documents of a file, in their order. Scalars are left as they are written.
 ///
 /// # Errors
-/// Where it stops being YAML: a repeated key counts, and aliases that would fill the memory.
+/// Where it stops being YAML: a repeated key counts, and what would fill memory or stack.
 pub(super) fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
-    let mistake = |error: &ScanError| Mistake {
-        line: error.marker().line(),
-        key: String::new(),
-        what: format!("is no YAML: {}", error.info()),
-    };
+    let mistake = |error: &ScanError| Mistake::in_line(error.marker().line(), format!("is no YAML: {}", error.info()));
     let mut loader = YamlLoader::<MarkedYaml>::default();
     loader.early_parse(false);
-    Parser::new_from_str(text).load(&mut loader, true).map_err(|error| mistake(&error))?;
+    let mut depth = 0_usize;
+    // One event after the other: `Parser::load` would call itself for each level.
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error| mistake(&error))?;
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err(Mistake::in_line(span.start.line(), format!("is nested more than {DEEPEST} levels deep")));
+        }
+        loader.on_event(event, span);
+    }
     match loader.error() {
         Some(error) => Err(mistake(error)),
         None => Ok(loader.into_documents()),
@@ -174,6 +186,8 @@ mod tests {
         let said = |text: &str| documents(text).unwrap_err().to_string();
         assert_eq!(said("a: 1\nb: [1\n"), "line 3: is no YAML: while parsing a flow sequence, expected ',' or ']'");
         assert_eq!(said("a: 1\nb: 2\na: 3\n"), "line 3: is no YAML: duplicated key in mapping");
+        assert_eq!(said(&"- ".repeat(20_000)), "line 1: is nested more than 64 levels deep");
+        assert_eq!(said(&"[".repeat(20_000)), "line 1: is no YAML: recursion limit exceeded");
         let bomb: String = (1..30).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))).collect();
         assert!(said(&format!("a0: &a0 [x]\n{bomb}")).contains("node budget"), "{}", said(&bomb));
     }

@@ -6,6 +6,8 @@ pub mod cli;
 pub mod configuration;
 mod document;
 pub mod forward;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 pub mod publish;
 pub mod route;
 pub mod serve;

@@ -126,7 +126,7 @@ impl Connection {
 }
 
 /// What the first bytes of a connection are.
-enum Parsed {
+pub(super) enum Parsed {
     /// A request, and its length.
     Whole(Head, usize),
     /// The beginning of one.
@@ -136,7 +136,7 @@ enum Parsed {
 }
 
 /// Reads the head of a request. Whatever has two meanings has none here: a body, several hosts, old line folding.
-fn head(bytes: &[u8]) -> Parsed {
+pub(super) fn head(bytes: &[u8]) -> Parsed {
     let nonsense = |what: &str| Parsed::Nonsense(Reply::new(Status::BadRequest, format!("{what}\n")));
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut request = httparse::Request::new(&mut headers);

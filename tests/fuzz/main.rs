@@ -6,14 +6,15 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use teleport_upgrade::properties::Target;
-use teleport_upgrade::{config, host, offers, rules};
+use teleport_upgrade::{config, host, offers, rules, server};
 
-const ROOMS: [&[Target]; 5] = [
+const ROOMS: [&[Target]; 6] = [
     &rules::properties::TARGETS,
     &config::properties::TARGETS,
     &offers::properties::TARGETS,
     &host::properties::TARGETS,
     &host::packages::properties::TARGETS,
+    &server::properties::TARGETS,
 ];
 
 static TARGET: OnceLock<&Target> = OnceLock::new();
