@@ -90,7 +90,7 @@ impl Story {
         let world = Rc::new(Simulated::new(&root.join("root")));
         world.tells.set(tells);
         world.configure("endpoint", "updates.example.test/v1/stable/cloud");
-        world.configure("verify-seconds", "6");
+        world.configure("verify-seconds", "3");
         let user = fs::metadata(root).unwrap().uid();
         let mut story =
             Self { world, people: People::default(), record: serde_json::Value::Null, programs, user, runs: 0, deaths: 0 };

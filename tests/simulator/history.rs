@@ -111,7 +111,7 @@ impl Dice {
             0 => Flaw::ScriptFails,
             1 => Flaw::StopsAgent,
             2 => Flaw::None,
-            _ => Flaw::Crashes(u8::try_from(self.below(5)).unwrap()),
+            _ => Flaw::Crashes(u8::try_from(self.below(3)).unwrap()),
         }
     }
 
