@@ -23,6 +23,7 @@ mod policy;
 mod proof;
 mod record;
 mod rpm_hosts;
+mod served;
 mod why;
 
 use crate::support::host::{HOUR, Host, NOON};

@@ -12,7 +12,7 @@ pub use self::schedule::read as read_schedule;
 use crate::config::directory::{Directory, Written};
 use crate::error::{Class, Error};
 use crate::rules::endpoint::{Endpoint, ForgivenEndpoint};
-use crate::rules::policy::{Detail, Downgrade, EndpointSource, Hold, Installer, Policy, Prefetch, Transport};
+use crate::rules::policy::{Detail, Downgrade, EndpointSource, Hold, Installer, Policy, Prefetch, Transport, WindowSource};
 
 /// Where the configuration lies unless `--config` or `TELEPORT_UPGRADE_CONFIG` say otherwise.
 pub const DEFAULT_DIRECTORY: &str = "/etc/teleport-upgrade.d";
@@ -76,6 +76,11 @@ pub fn load(path: &Path, root: u32) -> Result<Loaded, Error> {
             .parsed("verify-seconds", "a number of seconds up to 3600, such as 60; 0 for no proof")?
             .unwrap_or_default(),
         prefetch: directory.choice("prefetch", Prefetch::No, &[("no", Prefetch::No), ("yes", Prefetch::Yes)])?,
+        windows: directory.choice(
+            "schedule-source",
+            WindowSource::Agent,
+            &[("agent", WindowSource::Agent), ("server", WindowSource::Server)],
+        )?,
         metrics: directory.parsed(
             "metrics",
             "the directory of node_exporter's textfile collector, such as /var/lib/prometheus/node-exporter",

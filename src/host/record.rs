@@ -23,6 +23,7 @@ use crate::rules::moment::Moment;
 use crate::rules::plan::HoldAfter;
 use crate::rules::reason::Reason;
 use crate::rules::release::Release;
+use crate::rules::window::Window;
 
 /// The format of the file. A reader that knows less than this leaves the file alone.
 const SCHEMA: u32 = 1;
@@ -85,6 +86,9 @@ pub struct Record {
     /// What was last heard from whoever is asked which version is wanted.
     #[serde(default)]
     pub heard: Option<Heard>,
+    /// The windows that the version server named last.
+    #[serde(default)]
+    pub served: Option<Served>,
     /// The last attempt at the wanted version, if it came to nothing.
     #[serde(default)]
     pub attempt: Option<Attempt>,
@@ -105,6 +109,15 @@ pub struct Totals {
     pub went_back: u64,
     /// Gone back from at a person's request.
     pub rolled_back: u64,
+}
+
+/// Windows that the version server named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Served {
+    /// Which.
+    pub windows: Vec<Window>,
+    /// When.
+    pub at: Moment,
 }
 
 /// Who holds the package, and what that was known by: see [`crate::host::packages::evidence_of_holds`].
@@ -167,6 +180,7 @@ impl Default for Record {
             agent_down: 0,
             holder: HolderSeen::default(),
             heard: None,
+            served: None,
             attempt: None,
             metrics: None,
         }

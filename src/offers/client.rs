@@ -8,7 +8,7 @@ use ureq::http::{HeaderMap, Response, Uri, Version, header};
 use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
-use crate::error::{Class, Error};
+use crate::error::{Class, Error, quoted};
 use crate::offers::authorities::Authorities;
 use crate::offers::failure::{Asked, Failure};
 use crate::offers::proxy::{Chosen, Proxies};
@@ -17,6 +17,7 @@ use crate::offers::reply::{self, Offered};
 use crate::rules::endpoint::Endpoint;
 use crate::rules::moment::Moment;
 use crate::rules::policy::Transport;
+use crate::rules::window::{Schedule, Window};
 
 /// Pauses before the second and the third attempt: a network that comes up at boot is there within seconds, or not in this run.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
@@ -149,6 +150,18 @@ impl<'a> VersionServer<'a> {
     /// As for [`Self::version`].
     pub fn critical(&mut self) -> Result<bool, Error> {
         self.fetch("critical").map(|reply| reply::critical(&reply.body))
+    }
+
+    /// Asks when upgrades are welcome (`teleport-version-server` alone answers that).
+    ///
+    /// # Errors
+    /// As for [`Self::version`]; or no window is named.
+    pub fn schedule(&mut self, now: Moment) -> Result<Vec<Window>, Error> {
+        let Reply { url, body, .. } = self.fetch("schedule")?;
+        match Schedule::parse(&body, now) {
+            Schedule::Read { windows, .. } if body.len() <= reply::LONGEST && !windows.is_empty() => Ok(windows),
+            _ => Err(self.asked(&url).answered(Class::Server, &format!("{}, which names no window", quoted(&body)))),
+        }
     }
 
     /// Asks until there is an answer, asking again is pointless, or time is up.

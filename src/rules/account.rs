@@ -147,8 +147,10 @@ pub enum FileState {
     Missing,
     /// It must not or cannot be read.
     Unreadable,
-    /// It was read.
+    /// It was read, or the version server named the windows.
     Read,
+    /// The version server is to name the windows, and none is known.
+    Unserved,
 }
 
 /// Who holds the package.
@@ -186,6 +188,7 @@ impl Windows {
         match schedule {
             Schedule::Missing => Self { state: FileState::Missing, ..Self::default() },
             Schedule::Unreadable(why) => Self { state: FileState::Unreadable, why: Some(why.clone()), ..Self::default() },
+            Schedule::Unserved(why) => Self { state: FileState::Unserved, why: Some(why.clone()), ..Self::default() },
             Schedule::Read { windows, written, .. } => Self {
                 state: FileState::Read,
                 why: None,
@@ -202,6 +205,7 @@ impl Windows {
             FileState::Unknown => Schedule::Unreadable("has not been read yet".into()),
             FileState::Missing => Schedule::Missing,
             FileState::Unreadable => Schedule::Unreadable(self.why.clone().unwrap_or_default()),
+            FileState::Unserved => Schedule::Unserved(self.why.clone().unwrap_or_default()),
             FileState::Read => {
                 Schedule::Read { windows: self.ahead.clone(), written: self.written.unwrap_or_default(), oddities: Vec::new() }
             }

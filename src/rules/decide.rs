@@ -90,11 +90,12 @@ impl Wait {
             Self::FailedBefore { until, .. } | Self::Hindered { until, .. } | Self::Returning { until, .. } => Some(*until),
             Self::HeldBack { .. } => None,
             Self::Paused { pause, .. } => pause.until,
-            Self::Trigger { not_now, .. } => Some(match not_now {
-                NotNow::OutsideWindow(window) => window.start(),
-                NotNow::BeforeTurn { turn, .. } => *turn,
-                NotNow::MaybeUnhealthy { since, .. } => since.plus(UNHEALTHY_FOR),
-            }),
+            Self::Trigger { not_now, .. } => match not_now {
+                NotNow::OutsideWindow(window) => Some(window.start()),
+                NotNow::BeforeTurn { turn, .. } => Some(*turn),
+                NotNow::MaybeUnhealthy { since, .. } => Some(since.plus(UNHEALTHY_FOR)),
+                NotNow::NoWindow(_) => None,
+            },
         }
     }
 }

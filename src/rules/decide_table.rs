@@ -46,6 +46,15 @@ fn every_story_ends_as_told() {
             at("16.1.7").window("3:00", "2:00").now("2:30"),
             "wait: maybe unhealthy since 02:30",
         ),
+        // Whoever is served its windows is not ill without one.
+        ("no window is served", at("16.1.7").no_served_window().now("1:00"), "wait: none is served"),
+        (
+            "no window is served for long",
+            at("16.1.7").no_served_window().unhealthy_since("0:10").now("1:00"),
+            "wait: none is served",
+        ),
+        ("no window is served, critical", at("16.1.7").no_served_window().critical(), "upgrade to 16.2.0: critical"),
+        ("no window is served, forced", at("16.1.7").no_served_window().forced(), "upgrade to 16.2.0: forced"),
         ("h25: a window of years is a window", at("16.1.7").schedule("0 4102444800"), "upgrade to 16.2.0: window until 00:00"),
         // Nothing to do.
         ("the server wants nothing", at("16.1.7").no_target().now("2:30"), "stay: no target"),

@@ -26,6 +26,9 @@ pub fn change(policy: &Policy, facts: &Facts, decision: &Decision, now: Moment) 
             Wait::Returning { .. } => "a later run sees the same version offered",
             Wait::Trigger { not_now: NotNow::OutsideWindow(_), .. } => "the window opens",
             Wait::Trigger { not_now: NotNow::BeforeTurn { .. }, .. } => "this host's turn in the window comes",
+            Wait::Trigger { not_now: NotNow::NoWindow(_), .. } => {
+                "the version server names windows, or `agent` in the file schedule-source"
+            }
             Wait::Trigger { not_now: NotNow::MaybeUnhealthy { .. }, .. } => {
                 "the agent exports its windows, or a second look takes it for ill and upgrades it"
             }

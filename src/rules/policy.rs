@@ -34,6 +34,8 @@ pub struct Policy {
     pub prefetch: Prefetch,
     /// Over how much of a window a fleet is spread.
     pub spread: Spread,
+    /// Who names the windows.
+    pub windows: WindowSource,
     /// Where metrics are written, if they are.
     pub metrics: Option<Textfiles>,
     /// How much is logged.
@@ -47,6 +49,15 @@ pub enum EndpointSource {
     Configured,
     /// Nobody: the public default, which knows nothing about this cluster.
     BuiltIn,
+}
+
+/// Who names the windows (`schedule-source`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowSource {
+    /// The agent, in the file `schedule`.
+    Agent,
+    /// The version server, beside the version: for agents that export none.
+    Server,
 }
 
 /// How the version server is reached.

@@ -61,6 +61,7 @@ fn schedule(input: &[u8]) {
             Standing::Open(window) => assert!(inside && window.start() <= now && now < window.stop(), "{now:?} {window:?}"),
             Standing::Ahead(window) => assert_eq!((inside, Some(window.start())), (false, next), "{now:?}"),
             Standing::NoneAhead(why) => assert!(!inside && next.is_none() && is_printable(&why), "{now:?} {why}"),
+            Standing::Unserved(why) => panic!("a file is not served: {why}"),
         }
         let kept = Windows::of(&parsed, now);
         assert_eq!(ahead(&kept.schedule(), now), ahead(&parsed, now));
@@ -72,7 +73,7 @@ fn schedule(input: &[u8]) {
 fn ahead(schedule: &Schedule, now: Moment) -> Option<Window> {
     match schedule.standing(now) {
         Standing::Open(window) | Standing::Ahead(window) => Some(window),
-        Standing::NoneAhead(_) => None,
+        Standing::NoneAhead(_) | Standing::Unserved(_) => None,
     }
 }
 

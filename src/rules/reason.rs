@@ -38,6 +38,8 @@ pub enum Reason {
     Hindered,
     /// The agent exports no window that ends in the future.
     MaybeUnhealthy,
+    /// The version server is to name the windows, and none is known.
+    NoWindow,
     /// The administrator's hold or pin forbids it.
     Blocked,
     /// A lower major version.
@@ -107,7 +109,7 @@ impl Condition {
 
 impl Reason {
     /// Each of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::UpToDate,
         Self::NoTarget,
         Self::Upgraded,
@@ -123,6 +125,7 @@ impl Reason {
         Self::FailedBefore,
         Self::Hindered,
         Self::MaybeUnhealthy,
+        Self::NoWindow,
         Self::Blocked,
         Self::LowerMajor,
         Self::LowerVersion,
@@ -160,6 +163,7 @@ impl Reason {
             Self::FailedBefore => "failed-before",
             Self::Hindered => "hindered",
             Self::MaybeUnhealthy => "maybe-unhealthy",
+            Self::NoWindow => "no-window",
             Self::Blocked => "blocked",
             Self::LowerMajor => "lower-major",
             Self::LowerVersion => "lower-version",
@@ -205,6 +209,7 @@ impl Reason {
             | Self::FailedBefore
             | Self::Hindered
             | Self::MaybeUnhealthy
+            | Self::NoWindow
             | Self::Blocked
             | Self::LowerMajor
             | Self::LowerVersion
@@ -236,6 +241,7 @@ impl Reason {
                 | Self::FailedBefore
                 | Self::Hindered
                 | Self::MaybeUnhealthy
+                | Self::NoWindow
         )
     }
 
@@ -278,6 +284,7 @@ impl From<&Decision> for Reason {
             Decision::Wait(Wait::Trigger { not_now: NotNow::OutsideWindow(_), .. }) => Self::OutsideWindow,
             Decision::Wait(Wait::Trigger { not_now: NotNow::BeforeTurn { .. }, .. }) => Self::BeforeTurn,
             Decision::Wait(Wait::Trigger { not_now: NotNow::MaybeUnhealthy { .. }, .. }) => Self::MaybeUnhealthy,
+            Decision::Wait(Wait::Trigger { not_now: NotNow::NoWindow(_), .. }) => Self::NoWindow,
             Decision::Refuse(Refusal::LowerMajor(_)) => Self::LowerMajor,
             Decision::Refuse(Refusal::Lower(_)) => Self::LowerVersion,
             Decision::Refuse(Refusal::OtherMajor(_)) => Self::OtherMajor,
@@ -296,7 +303,7 @@ mod tests {
         let mut words: Vec<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         words.sort_unstable();
         words.dedup();
-        assert_eq!(words.len(), 31);
+        assert_eq!(words.len(), 32);
         assert!(words.iter().all(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')), "{words:?}");
     }
 

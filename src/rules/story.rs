@@ -6,7 +6,7 @@ use crate::rules::facts::{Critical, Enrolment, Facts, Mandate, Target};
 use crate::rules::memory::{Failed, Left, Memory, Returning};
 use crate::rules::moment::Moment;
 use crate::rules::pause::{LetsThrough, Pause};
-use crate::rules::policy::{Detail, Downgrade, EndpointSource, Hold, Policy, Prefetch, Spread, Transport, Verify};
+use crate::rules::policy::{Detail, Downgrade, EndpointSource, Hold, Policy, Prefetch, Spread, Transport, Verify, WindowSource};
 use crate::rules::release::Release;
 use crate::rules::trigger::{NotNow, Trigger};
 use crate::rules::turn::Place;
@@ -48,6 +48,7 @@ pub(super) fn policy() -> Policy {
         verify: Verify::default(),
         prefetch: Prefetch::No,
         spread: Spread::default(),
+        windows: WindowSource::Agent,
         metrics: None,
         detail: Detail::Normal,
     }
@@ -114,6 +115,11 @@ impl Story {
         let text = format!("{} {}", clock(start).unix(), clock(stop).unix());
         self.schedule(&text)
     }
+    pub(super) fn no_served_window(mut self) -> Self {
+        self.facts.schedule = Schedule::Unserved("none is served".into());
+        self
+    }
+
     pub(super) fn missing_schedule(mut self) -> Self {
         self.facts.schedule = Schedule::Missing;
         self
@@ -188,6 +194,7 @@ pub(super) fn verdict(decision: &Decision) -> String {
         Decision::Wait(Wait::Trigger { not_now: NotNow::MaybeUnhealthy { since, .. }, .. }) => {
             format!("wait: maybe unhealthy since {}", hour(since))
         }
+        Decision::Wait(Wait::Trigger { not_now: NotNow::NoWindow(why), .. }) => format!("wait: {why}"),
         Decision::Refuse(Refusal::LowerMajor(step)) => format!("refuse: {} -> {} is a lower major", step.from, step.to),
         Decision::Refuse(Refusal::Lower(step)) => format!("refuse: {} -> {} goes down", step.from, step.to),
         Decision::Refuse(Refusal::OtherMajor(step)) => format!("refuse: {} -> {} without endpoint", step.from, step.to),

@@ -49,6 +49,8 @@ pub enum NotNow {
         /// The state of the schedule file, in words.
         schedule: String,
     },
+    /// The version server is to name the windows, and none is known; why, in words.
+    NoWindow(String),
 }
 
 /// The first trigger that applies, in the order in which they override each other.
@@ -68,6 +70,7 @@ pub fn first(policy: &Policy, facts: &Facts, now: Moment) -> Result<Trigger, Not
             if now < turn { Err(NotNow::BeforeTurn { window, turn }) } else { Ok(Trigger::Window(window)) }
         }
         Standing::Ahead(window) => Err(NotNow::OutsideWindow(window)),
+        Standing::Unserved(why) => Err(NotNow::NoWindow(why)),
         Standing::NoneAhead(schedule) => match facts.memory.unhealthy_since(now) {
             Some(since) if now.since(since) >= UNHEALTHY_FOR => Ok(Trigger::Unhealthy { since }),
             remembered => Err(NotNow::MaybeUnhealthy { since: remembered.unwrap_or(now), schedule }),

@@ -50,13 +50,15 @@ impl Window {
     }
 }
 
-/// What is known of the windows. Only [`Schedule::Read`] comes from contents; the other two are what the edge found instead.
+/// What is known of the windows. Only [`Schedule::Read`] comes from contents; the others are what the edge found instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schedule {
     /// There is no schedule file.
     Missing,
     /// There is something, but it must not or cannot be read; why, in words.
     Unreadable(String),
+    /// The version server is to name the windows, and none is known that ends in the future; why, in words.
+    Unserved(String),
     /// The file was read.
     Read {
         /// Sorted, and joined where they touch or overlap.
@@ -77,6 +79,8 @@ pub enum Standing {
     Ahead(Window),
     /// No window ends in the future; why, in words that name the state of the file and its age.
     NoneAhead(String),
+    /// None is known, and the agent is not to blame; why, in words.
+    Unserved(String),
 }
 
 impl Schedule {
@@ -111,6 +115,18 @@ impl Schedule {
         Self::Read { windows: joined(windows), written, oddities }
     }
 
+    /// The schedule that these windows make which the version server named then.
+    #[must_use]
+    pub fn served(windows: &[Window], at: Moment, now: Moment) -> Self {
+        if windows.iter().any(|window| now < window.stop) {
+            return Self::Read { windows: joined(windows.to_vec()), written: at, oddities: Vec::new() };
+        }
+        Self::Unserved(format!(
+            "the windows that the version server named {} ago are over",
+            crate::rules::moment::span(now.since(at))
+        ))
+    }
+
     /// How the windows lie around `now`.
     #[must_use]
     pub fn standing(&self, now: Moment) -> Standing {
@@ -118,6 +134,7 @@ impl Schedule {
         let (windows, written) = match self {
             Self::Missing => return Standing::NoneAhead("there is no schedule file".into()),
             Self::Unreadable(why) => return Standing::NoneAhead(format!("the schedule file {why}")),
+            Self::Unserved(why) => return Standing::Unserved(why.clone()),
             Self::Read { windows, written, .. } => (windows, *written),
         };
         if let Some(&window) = windows.iter().find(|w| now < w.stop) {
@@ -180,8 +197,19 @@ mod tests {
         match Schedule::parse(text.as_bytes(), WRITTEN).standing(Moment::from_unix(now)) {
             Standing::Open(w) => format!("open until {}", w.stop.unix()),
             Standing::Ahead(w) => format!("next {}", w.start.unix()),
-            Standing::NoneAhead(why) => why,
+            Standing::NoneAhead(why) | Standing::Unserved(why) => why,
         }
+    }
+
+    #[test]
+    fn windows_that_are_served_count_until_the_last_of_them_is_over_and_then_nobody_is_ill() {
+        let windows = [Window::new(Moment::from_unix(200), Moment::from_unix(300)).unwrap()];
+        let standing =
+            |now: i64| Schedule::served(&windows, Moment::from_unix(50), Moment::from_unix(now)).standing(Moment::from_unix(now));
+        assert_eq!(standing(100), Standing::Ahead(windows[0]));
+        assert_eq!(standing(299), Standing::Open(windows[0]));
+        let over = "the windows that the version server named 4 min ago are over";
+        assert_eq!(standing(300), Standing::Unserved(over.into()));
     }
 
     #[test]

@@ -111,6 +111,12 @@ fn waiting(wait: &Wait, now: Moment) -> Vec<Line> {
             paused(pause, &|moment| moment.to_string()),
             if pause.lets_through == LetsThrough::Critical { ", and a critical upgrade comes all the same" } else { "" }
         ))],
+        Wait::Trigger { not_now: NotNow::NoWindow(why), .. } => vec![
+            info("upgrade is non-critical and we are outside of maintenance window, not attempting."),
+            warn(format!(
+                "{why}.\n    next: give the version server a cluster_maintenance_config, or write `agent` into the file schedule-source"
+            )),
+        ],
         Wait::Trigger { not_now: NotNow::MaybeUnhealthy { since, schedule }, .. } => vec![
             warn("agent does not appear to have exported a valid upgrade schedule."),
             warn("agent is new, or newly unhealthy. marking for potential future upgrade."),

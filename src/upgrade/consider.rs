@@ -8,7 +8,7 @@ use crate::error::{Class, Error};
 use crate::host::agent::{self, Agent, Known};
 use crate::host::enrolment;
 use crate::host::machine::{Attendance, BUILT, Machine};
-use crate::host::record::Record;
+use crate::host::record::{Record, Served};
 use crate::host::{pause, pulse};
 use crate::rules::account::{Account, Asked, FileState, Heard, Inputs, Windows};
 use crate::rules::decide::{Decision, decide};
@@ -16,7 +16,7 @@ use crate::rules::facts::{Critical, Facts, Mandate, Target};
 use crate::rules::foresight;
 use crate::rules::moment::Moment;
 use crate::rules::pause::Pause;
-use crate::rules::policy::{Detail, Policy};
+use crate::rules::policy::{Detail, Policy, WindowSource};
 use crate::rules::turn::Place;
 use crate::rules::window::{Schedule, Standing};
 use crate::rules::wording;
@@ -81,7 +81,7 @@ pub(super) fn consider(
     if policy.detail == Detail::Debug {
         machine.log.say_everything();
     }
-    let (agent, schedule) = look_around(machine, directory, policy, record, account);
+    let (agent, mut schedule) = look_around(machine, directory, policy, record, account);
     let now = machine.now();
     let mut server = None;
     let (target, heard) = match (&policy.pin, ask) {
@@ -93,6 +93,14 @@ pub(super) fn consider(
             (said.target, Critical::NotAsked)
         }
     };
+    if policy.windows == WindowSource::Server && ask == Ask::Server {
+        let server = match &mut server {
+            Some(server) => server,
+            none => none.insert(Server::of(machine, policy)?),
+        };
+        schedule = ask_for_windows(machine, server, record);
+        account.inputs.schedule = Windows::of(&schedule, now);
+    }
     let place = match (&target, attendance) {
         (Target::Offered(to) | Target::Pinned(to), Attendance::Timer) => Place::of(&machine.identity(), to),
         (_, Attendance::Person) | (Target::NoneNow, _) => Place::FIRST,
@@ -141,6 +149,7 @@ pub(super) fn look_around(
     }
     let last = &record.last.inputs.schedule;
     let schedule = match config::read_schedule(directory) {
+        _ if policy.windows == WindowSource::Server => served(record, now),
         // What only root may read was read by the last run.
         Schedule::Unreadable(_) if !machine.is_superuser() && last.state == FileState::Read => last.schedule(),
         schedule => schedule,
@@ -166,6 +175,23 @@ pub(super) fn look_around(
         ..Inputs::default()
     };
     (agent, schedule)
+}
+
+/// The windows that the version server names, or what it named last.
+fn ask_for_windows(machine: &Machine, server: &mut Server, record: &mut Record) -> Schedule {
+    let now = machine.now();
+    match server.windows(machine) {
+        Ok(windows) => record.served = Some(Served { windows, at: now }),
+        Err(error) => machine.log.warning(error.to_string()),
+    }
+    served(record, now)
+}
+
+fn served(record: &Record, now: Moment) -> Schedule {
+    match &record.served {
+        Some(Served { windows, at }) => Schedule::served(windows, *at, now),
+        None => Schedule::Unserved("the version server has named no windows yet".into()),
+    }
 }
 
 /// What a run heard last.

@@ -75,7 +75,7 @@ fn window_line(machine: &Machine, schedule: &Schedule, now: Moment) -> String {
     match schedule.standing(now) {
         Standing::Open(window) => said(window, format!("open, closes in {}", span(window.stop().since(now)))),
         Standing::Ahead(window) => said(window, format!("opens in {}", span(window.start().since(now)))),
-        Standing::NoneAhead(why) => format!("window: none ahead: {why}."),
+        Standing::NoneAhead(why) | Standing::Unserved(why) => format!("window: none ahead: {why}."),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::offers::reply::{self, Offered};
 use crate::rules::facts::{Critical, Target};
 use crate::rules::moment::span;
 use crate::rules::policy::{Policy, Transport};
+use crate::rules::window::Window;
 
 /// A clock that is further than this from the version server's is warned about, in seconds (H12).
 const CLOCK_TOLERANCE: i64 = 300;
@@ -76,6 +77,17 @@ impl<'m> Server<'m> {
             Offered::Release(release) => Target::Offered(release),
         };
         Ok(Said { target, clock_apart })
+    }
+
+    /// When upgrades are welcome.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or names no window.
+    pub(super) fn windows(&mut self, machine: &Machine) -> Result<Vec<Window>, Error> {
+        match self {
+            Self::Real(server) => server.schedule(machine.now()),
+            Self::OfAWorld(_) => Err(Error::new(Class::Server, "a simulated server names no windows", "ask the agent")),
+        }
     }
 
     /// Whether that is critical. Any failure means that it is not (reference: RFD 109).

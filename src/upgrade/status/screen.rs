@@ -206,6 +206,7 @@ impl Screen<'_> {
                 Wait::Trigger { to, not_now: NotNow::BeforeTurn { turn, .. } } => {
                     format!("{to} waits for this host's turn in the window, {}", self.far(*turn))
                 }
+                Wait::Trigger { to, not_now: NotNow::NoWindow(why) } => format!("{to} waits, and there is no window: {why}"),
                 Wait::Trigger { to, not_now: NotNow::MaybeUnhealthy { schedule, .. } } => {
                     format!("{to} waits, and the agent exports no windows: {schedule}")
                 }
@@ -248,7 +249,7 @@ impl Screen<'_> {
             Standing::Ahead(window) => {
                 format!("next: {}, in {}{written}", both_of(window, self.zones), span(window.start().since(self.report.now)))
             }
-            Standing::NoneAhead(why) => format!("none ahead: {why}"),
+            Standing::NoneAhead(why) | Standing::Unserved(why) => format!("none ahead: {why}"),
         }
     }
 
