@@ -125,3 +125,49 @@ fn the_host_binary_is_made_of_no_more_packages_than_agreed() {
         text.lines().map(|line| line.split(" (").next().unwrap()).filter(|line| !line.is_empty()).collect();
     assert!(packages.len() <= AGREED, "{} packages:\n{}", packages.len(), packages.into_iter().collect::<Vec<_>>().join("\n"));
 }
+
+/// What `cargo` says of everything that is built here, tests included.
+fn packages() -> Vec<serde_json::Value> {
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--locked", "--offline", "--format-version", "1", "--all-features"])
+        .args(["--filter-platform", "x86_64-unknown-linux-musl"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    metadata["packages"].as_array().unwrap().iter().filter(|package| !package["source"].is_null()).cloned().collect()
+}
+
+/// Of a choice one is enough; of what is joined by AND each counts.
+fn is_allowed(licence: &str, allowed: &[&str]) -> bool {
+    let parts = licence.replace('/', " OR ").replace(['(', ')'], " ");
+    parts.split(" AND ").all(|part| part.split(" OR ").any(|one| allowed.contains(&one.trim())))
+}
+
+/// `deny.toml` has the list; this reads it, so that no tool has to be built for it.
+#[test]
+fn every_dependency_comes_from_one_registry_under_a_licence_that_is_allowed() {
+    let rules = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deny.toml")).unwrap();
+    let listed = rules.split("allow = [").nth(1).unwrap().split(']').next().unwrap();
+    let allowed: Vec<&str> = listed.split('"').skip(1).step_by(2).collect();
+    assert!(allowed.contains(&"MIT") && !is_allowed("GPL-3.0", &allowed));
+    assert!(is_allowed("GPL-3.0 OR (MIT AND ISC)", &["MIT", "ISC"]) && !is_allowed("(MIT OR Zlib) AND GPL-3.0", &["MIT"]));
+    let packages = packages();
+    assert!(packages.len() > 40, "{} packages", packages.len());
+    for package in &packages {
+        let licence = package["license"].as_str().unwrap_or("none");
+        assert!(is_allowed(licence, &allowed), "{} has the licence {licence}", package["name"]);
+        let source = package["source"].as_str().unwrap();
+        assert!(source.starts_with("registry+") && source == packages[0]["source"], "{} comes from {source}", package["name"]);
+    }
+}
+
+#[test]
+fn no_dependency_is_built_in_two_versions() {
+    let mut names: Vec<String> = packages().iter().map(|package| package["name"].to_string()).collect();
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all, "cargo tree --all-features --duplicates says which");
+}
