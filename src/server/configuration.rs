@@ -117,8 +117,8 @@ fn read_main(node: &Node<'_>, mistakes: &mut Vec<Mistake>) -> (Channels, u64) {
         }
     }
     if table.is_empty() && !answers && mistakes.is_empty() {
-        let where_ = if is_teleports { format!("`proxy_service.{CHANNELS}`") } else { format!("`{CHANNELS}`") };
-        mistakes.push(node.mistake(format!("there is no {where_} and no `{CLUSTER}`: nothing could be answered")));
+        let place = if is_teleports { format!("`proxy_service.{CHANNELS}`") } else { format!("`{CHANNELS}`") };
+        mistakes.push(node.mistake(format!("there is no {place} and no `{CLUSTER}`: nothing could be answered")));
     }
     (Channels::new(table, cluster), u64::from(hours) * 3600)
 }

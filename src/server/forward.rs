@@ -67,8 +67,7 @@ impl Upstream {
     fn answer(&self, stale: Duration, ask: impl FnOnce() -> Result<Said, String>) -> Outcome {
         let mut state = locked(&self.state);
         loop {
-            if let Some((said, at)) = state.good.as_ref().filter(|(_, at)| at.elapsed() < FRESH) {
-                let _ = at;
+            if let Some((said, _)) = state.good.as_ref().filter(|(_, at)| at.elapsed() < FRESH) {
                 return Outcome::Good(said.clone());
             }
             if state.failed.as_ref().is_some_and(|(_, at)| at.elapsed() < SORE) {

@@ -187,10 +187,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, most: usize) {
 
 /// One more than are served at a time. What its kernel takes at once it gets.
 fn refuse(stream: TcpStream) {
-    let _ = stream.set_nonblocking(true);
-    if let Ok(mut connection) = Connection::new(stream) {
-        let reply = Reply::new(Status::Busy, "too many connections\n");
-        connection.answer(&reply, None, After::Close, surroundings::now());
+    if stream.set_nonblocking(true).is_ok()
+        && let Ok(mut connection) = Connection::new(stream)
+    {
+        connection.answer(&Reply::new(Status::Busy, "too many connections\n"), None, After::Close, surroundings::now());
+        connection.part_at_once();
     }
 }
 

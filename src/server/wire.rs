@@ -123,6 +123,12 @@ impl Connection {
         let _ = self.stream.set_read_timeout(Some(Duration::from_millis(200)));
         while Instant::now() < end && self.stream.read(&mut *self.buffer).is_ok_and(|count| count > 0) {}
     }
+
+    /// The same where nobody can be waited for: with what the client has sent until now.
+    pub(super) fn part_at_once(mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        let _ = self.stream.read(&mut *self.buffer);
+    }
 }
 
 /// What the first bytes of a connection are.
