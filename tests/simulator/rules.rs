@@ -88,7 +88,9 @@ pub(super) fn wrong_in_the_end(
     if host.phase != Phase::Whole {
         return Some(format!("the package is {:?} on {}; the last run said {said}", host.phase, host.version));
     }
-    if !record["pending"].is_null() {
+    // Nobody has seen the agent run on what is installed, and what is wanted is no good, either: that is a person's, and is tried again.
+    let is_hopeless = !wanted_is_good && people.unproven.contains(&host.version);
+    if !record["pending"].is_null() && !is_hopeless {
         return Some(format!("something is pending: {}", record["pending"]));
     }
     if !record["hold_owed"].is_null() {
@@ -104,5 +106,6 @@ pub(super) fn wrong_in_the_end(
         return Some(format!("all is well, and the last run said {said}"));
     }
     let honest = ["failed-before", "hindered", "package", "went-back", "up-to-date", "upgraded"];
-    (!honest.contains(&said)).then(|| format!("{wanted} is no good, and the last run said {said}"))
+    (!honest.contains(&said) && !(is_hopeless && said == "broken"))
+        .then(|| format!("{wanted} is no good, and the last run said {said}"))
 }
