@@ -141,6 +141,7 @@ impl Story {
         let now = self.world.now() / 1000;
         let sees = self.people.see(now);
         let before = self.world.host.borrow().version.clone();
+        let was_down = self.world.host.borrow().agent.is_none();
         self.people.look(now);
         let allowed = allowed(&self.world, &self.record, &self.people, asked);
         {
@@ -167,7 +168,9 @@ impl Story {
             Err(_) => return Some("it panicked".into()),
         }
         let (version, enabled) = (self.world.host.borrow().version.clone(), self.world.host.borrow().enabled);
-        if !enabled && version != before {
+        // What is no worse than a version that never ran is kept (H16).
+        let nobody_could_tell = !enabled || was_down && self.people.unproven.contains(&before);
+        if nobody_could_tell && version != before {
             self.people.unproven.push(version);
         }
         match self.world.record() {

@@ -12,7 +12,7 @@ pub(super) struct People {
     /// Until when upgrades are paused, and whether critical ones come all the same.
     pub(super) pause: Option<(i64, bool)>,
     pub(super) hold: bool,
-    /// Versions that came while somebody had stopped the agent: nobody has seen whether it runs on them.
+    /// Versions that came while somebody had stopped the agent, or while it was down on such a one: nobody has seen whether it runs on them.
     pub(super) unproven: Vec<String>,
     /// Since when each run has seen no window that ends in the future.
     pub(super) blind_since: Option<i64>,
