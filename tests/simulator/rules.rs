@@ -106,6 +106,6 @@ pub(super) fn wrong_in_the_end(
         return Some(format!("all is well, and the last run said {said}"));
     }
     let honest = ["failed-before", "hindered", "package", "went-back", "up-to-date", "upgraded"];
-    (!honest.contains(&said) && !(is_hopeless && said == "broken"))
-        .then(|| format!("{wanted} is no good, and the last run said {said}"))
+    let is_honest = honest.contains(&said) || is_hopeless && said == "broken";
+    (!is_honest).then(|| format!("{wanted} is no good, and the last run said {said}"))
 }
