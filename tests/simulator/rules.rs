@@ -31,8 +31,9 @@ impl People {
         }
     }
 
-    fn allow(&self, asked: Asked, critical: bool, now: i64) -> bool {
-        let open = self.windows.iter().any(|(start, stop)| *start <= now && now < *stop);
+    /// Whether the run that begins now may install what is offered; it decides so many seconds later at most.
+    fn allow(&self, asked: Asked, critical: bool, now: i64, later: i64) -> bool {
+        let open = self.windows.iter().any(|(start, stop)| *start <= now + later && now < *stop);
         let ill = self.blind_since.is_some_and(|since| now - since >= 600);
         let pause = self.pause.filter(|(until, _)| now < *until);
         match (asked, pause) {
@@ -61,7 +62,9 @@ pub(super) fn allowed(world: &Simulated, record: &serde_json::Value, people: &Pe
     if asked == Asked::Rollback {
         versions.extend(record["upgrades"].as_array().into_iter().flatten().filter_map(|made| text(&made["from"])));
     }
-    if let Some(offered) = host.server.as_ref().filter(|_| people.allow(asked, host.critical, now)) {
+    // What an earlier run has left is settled first, and a window may open meanwhile.
+    let later = if record["pending"].is_null() { 1 } else { 700 };
+    if let Some(offered) = host.server.as_ref().filter(|_| people.allow(asked, host.critical, now, later)) {
         versions.push(offered.clone());
     }
     // A lower major version never, whoever asks.
