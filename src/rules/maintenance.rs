@@ -73,7 +73,6 @@ pub fn schedule(windows: &[Window]) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

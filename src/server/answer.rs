@@ -111,7 +111,6 @@ pub fn reply(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use crate::server::configuration::parse;

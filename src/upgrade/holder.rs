@@ -1,5 +1,5 @@
 //! Who holds the package, for the account of a run that changes nothing: asked only when something has changed that could say otherwise,
-//! because a check starts no process (V28). An upgrade asks again itself.
+//! because a check starts no process (V28). An upgrade asks again itself. A hold that a change could not leave as it should is settled here.
 
 use crate::host::hold::{self, FirstHold};
 use crate::host::lock::Lock;
@@ -29,7 +29,7 @@ pub(super) fn note(machine: &Machine, policy: &Policy, ledger: &mut Ledger) {
     ledger.account.inputs.hold = record.holder.by.clone();
 }
 
-/// Leaves the hold as the last change was to leave it and could not, for want of room on disk or of somebody's lock. What somebody else holds
+/// Leaves the hold as the last change was to leave it and could not, for want of room on disk or because of somebody's lock. What somebody else holds
 /// by now stays.
 pub(super) fn settle_owed(machine: &Machine, policy: &Policy, lock: &Lock, ledger: &mut Ledger) {
     let Some(owed) = ledger.record.hold_owed.filter(|_| ledger.record.pending.is_none()) else { return };

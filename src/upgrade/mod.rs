@@ -95,7 +95,6 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
     if ledger.record.first_hold == FirstHold::Open {
         ledger.record.first_hold = hold::settle(machine, policy.installer, policy.repo.as_ref(), policy.package.as_ref());
     }
-
     holder::settle_owed(machine, policy, lock, ledger);
 
     let question = Question { mandate, attendance: machine.attendance, ask: Ask::Server };
