@@ -79,6 +79,8 @@ pub enum Enrolment {
     AfterRestart,
     /// Its environment does not say so, and nothing here would change that.
     NotArranged,
+    /// The version server names the windows: the agent need not.
+    NotNeeded,
     /// No agent runs, or this user may not look.
     #[default]
     Unknown,

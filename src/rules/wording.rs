@@ -39,7 +39,7 @@ fn enrolment(facts: &Facts, decision: &Decision, now: Moment) -> Vec<Line> {
     let say = if none_ahead && !matches!(decision, Decision::Stay(_)) { warn } else { info };
     let mut lines = Vec::new();
     match facts.enrolment {
-        Enrolment::Enrolled | Enrolment::Unknown => {}
+        Enrolment::Enrolled | Enrolment::NotNeeded | Enrolment::Unknown => {}
         Enrolment::AfterRestart => {
             lines.push(say(NOT_ENROLLED.to_owned()));
             if matches!(decision, Decision::Upgrade { why, .. } if why.may_enrol()) {

@@ -12,7 +12,7 @@ use crate::host::record::{Record, Served};
 use crate::host::{pause, pulse};
 use crate::rules::account::{Account, Asked, FileState, Heard, Inputs, Windows};
 use crate::rules::decide::{Decision, decide};
-use crate::rules::facts::{Critical, Facts, Mandate, Target};
+use crate::rules::facts::{Critical, Enrolment, Facts, Mandate, Target};
 use crate::rules::foresight;
 use crate::rules::moment::Moment;
 use crate::rules::pause::Pause;
@@ -166,7 +166,10 @@ pub(super) fn look_around(
         installed: agent.version().cloned(),
         asked: policy.pin.as_ref().map_or_else(|| Asked::Server(policy.endpoint.to_string()), |_| Asked::Pin),
         schedule: Windows::of(&schedule, now),
-        enrolment: enrolment::look(machine),
+        enrolment: match policy.windows {
+            WindowSource::Agent => enrolment::look(machine),
+            WindowSource::Server => Enrolment::NotNeeded,
+        },
         pause,
         failed: record.memory.failed.clone(),
         hindered: record.memory.hindered.clone(),

@@ -27,7 +27,7 @@ pub fn setup(machine: &Machine, directory: &Path) -> Result<(), Error> {
     let settled = settle(machine, directory);
     match enrolment::look(machine) {
         Enrolment::AfterRestart => machine.log.info(NOT_ENROLLED),
-        Enrolment::Enrolled | Enrolment::NotArranged | Enrolment::Unknown => {}
+        Enrolment::Enrolled | Enrolment::NotArranged | Enrolment::NotNeeded | Enrolment::Unknown => {}
     }
     settled.and(offset)
 }

@@ -305,3 +305,14 @@ fn h35_a_file_that_others_could_write_is_replaced_not_only_closed_to_them() {
     intruder.write_all(b"intruder.example/v1\n").unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), before);
 }
+
+/// It need not export windows that the version server names, and reloading it ends no session.
+#[test]
+fn v29_an_agent_that_need_not_be_enrolled_is_not_restarted_for_it_and_nobody_is_told_to() {
+    let host = not_enrolled();
+    host.configure("schedule-source", "server");
+    host.serves_window(NOON - HOUR, NOON + HOUR);
+    let ran = host.run();
+    assert_eq!(ran.did(), (0, RELOAD.to_vec()));
+    assert!(!ran.said.contains("enrolled"), "{}", ran.said);
+}

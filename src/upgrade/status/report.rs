@@ -274,7 +274,7 @@ impl Report {
                 "agent is not enrolled: nothing sets TELEPORT_EXT_UPGRADER=unit for it, so it exports no windows".into(),
                 "install the package teleport-ent-updater, then: systemctl restart teleport (ends open sessions)",
             )),
-            Enrolment::Enrolled | Enrolment::Unknown => {}
+            Enrolment::Enrolled | Enrolment::NotNeeded | Enrolment::Unknown => {}
         }
         notices
     }

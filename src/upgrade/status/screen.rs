@@ -118,7 +118,7 @@ impl Screen<'_> {
             Enrolment::Enrolled => ", enrolled",
             Enrolment::AfterRestart => ", enrolled after its next restart",
             Enrolment::NotArranged => ", not enrolled",
-            Enrolment::Unknown => "",
+            Enrolment::NotNeeded | Enrolment::Unknown => "",
         };
         format!("{package} {version}, {health}{enrolment}")
     }
@@ -236,8 +236,9 @@ impl Screen<'_> {
         if windows.state == FileState::Unknown {
             return String::new();
         }
-        let written =
-            windows.written.map_or_else(String::new, |at| format!("; schedule written {} ago", span(self.report.now.since(at))));
+        let by_server = self.report.inputs.enrolment == Enrolment::NotNeeded;
+        let how = if by_server { "named by the version server" } else { "schedule written" };
+        let written = windows.written.map_or_else(String::new, |at| format!("; {how} {} ago", span(self.report.now.since(at))));
         match windows.schedule().standing(self.report.now) {
             Standing::Open(window) => {
                 format!(
