@@ -244,7 +244,7 @@ fn with_a_configuration_that_makes_no_sense_nothing_listens_and_every_mistake_is
     assert_eq!(
         said.lines().next().unwrap(),
         format!(
-            "[!] {path}: line 2: automatic_upgrades_channels.default.static_version is \"v16.2\": write a version such as v16.2.0"
+            "[!] {path}: line 2: automatic_upgrades_channels.default.static_version is \"v16.2\": write a version such as v16.2.0, or none"
         )
     );
     assert!(

@@ -123,6 +123,7 @@ automatic_upgrades_channels:
   stopped: { static_version: 16.2.1, critical: true, halt: true }
   other: { forward_url: https://updates.example.test/v1/x }
   beyond: { static_version: 17.0.0 }
+  nothing: { static_version: none }
 ---
 kind: cluster_maintenance_config
 spec: { agent_upgrades: { utc_start_hour: 10, weekdays: [Thu] } }
@@ -142,6 +143,7 @@ spec: { agent_upgrades: { utc_start_hour: 10, weekdays: [Thu] } }
         assert_eq!((known("default/version"), known("default/critical")), ("v16.2.0".into(), "no".into()));
         assert_eq!((known("urgent/version"), known("urgent/critical")), ("v16.2.1".into(), "yes".into()));
         assert_eq!((known("stopped/version"), known("stopped/critical")), ("none".into(), "no".into()));
+        assert_eq!((known("nothing/version"), known("nothing/critical")), ("none".into(), "no".into()));
         assert_eq!(known("nobody/knows/version"), "v16.2.0");
         assert_eq!(known("beyond/version"), "v16.4.0");
         assert_eq!(

@@ -17,8 +17,8 @@ const CLOUD: &str = "stable/cloud";
 pub enum Source {
     /// The configuration.
     Fixed {
-        /// The version that agents should run.
-        target: Release,
+        /// The version that agents should run, if any.
+        target: Offered,
         /// Whether it is so urgent that no window is waited for.
         critical: bool,
     },
@@ -92,7 +92,7 @@ impl Channels {
             Some(Channel { halt: true, .. }) => Answer::Known(Offered::NoTarget, false),
             Some(Channel { source: Source::Forward(upstream), .. }) => Answer::Asked(upstream),
             Some(Channel { source: Source::Fixed { target, critical }, .. }) => {
-                Answer::Known(self.within_the_cluster(Offered::Release(target.clone())), *critical)
+                Answer::Known(self.within_the_cluster(target.clone()), *critical && *target != Offered::NoTarget)
             }
             None => Answer::Known(self.cluster.clone().map_or(Offered::NoTarget, Offered::Release), false),
         }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn fixed(version: &str) -> Channel {
-        Channel { source: Source::Fixed { target: version.parse().unwrap(), critical: false }, halt: false }
+        Channel { source: Source::Fixed { target: Offered::Release(version.parse().unwrap()), critical: false }, halt: false }
     }
 
     fn said(cluster: Option<&str>, table: &[(&str, Channel)], asked: &str) -> String {
@@ -152,8 +152,11 @@ mod tests {
 
     #[test]
     fn a_halted_channel_names_no_target_and_is_not_critical() {
-        let critical = Source::Fixed { target: "16.2.0".parse().unwrap(), critical: true };
+        let target = Offered::Release("16.2.0".parse().unwrap());
+        let critical = Source::Fixed { target, critical: true };
         assert_eq!(said(None, &[("default", Channel { source: critical.clone(), halt: false })], "x"), "16.2.0 critical");
         assert_eq!(said(Some("16.1.0"), &[("default", Channel { source: critical, halt: true })], "x"), "none");
+        let none = Source::Fixed { target: Offered::NoTarget, critical: true };
+        assert_eq!(said(Some("16.1.0"), &[("default", Channel { source: none, halt: false })], "x"), "none");
     }
 }

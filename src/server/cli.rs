@@ -36,7 +36,7 @@ FILE is a teleport.yaml, of which only proxy_service.automatic_upgrades_channels
     other: { forward_url: https://updates.releases.teleport.dev/v1/stable/cloud }
 
 TIME is a time in UTC such as 2026-11-26T09:30. TLS is for a reverse proxy in front.
-Exit codes: 0 done, 64 wrong command line, 69 another server gives no answer, 70 internal, 78 configuration.
+Exit codes: 0 done, 64 wrong command line, 70 internal, 75 another server gives no answer or the disk is full, 78 configuration.
 ";
 
 /// What a command line asks for.
@@ -76,7 +76,7 @@ fn act(action: Action, voice: Voice) -> Result<(), Error> {
         Action::Serve(what) => return serve(&what, voice),
         Action::Publish(directory, files) => {
             let Published { written, same, removed } = publish::publish(&directory, &surroundings::read(&files)?)?;
-            voice.info(&format!("published below {}: {written} new, {same} as before, {removed} removed", directory.display()));
+            print(&format!("published below {}: {written} new, {same} as before, {removed} removed\n", directory.display()));
         }
         Action::Check(files) => {
             surroundings::read(&files)?;

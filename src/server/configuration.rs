@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use saphyr::MarkedYaml;
 
+use crate::offers::reply::Offered;
 use crate::rules::endpoint::{Endpoint, ForgivenEndpoint};
 use crate::rules::maintenance::{Maintenance, weekday};
 use crate::rules::policy::Transport;
@@ -153,7 +154,7 @@ fn read_channel(node: &Node<'_>, mistakes: &mut Vec<Mistake>) -> Option<Channel>
     let (mut target, mut upstream, mut critical, mut halt) = (None, None, None, false);
     for (key, value) in node.entries(mistakes) {
         match key {
-            "static_version" => target = Some(value.read(release, "write a version such as v16.2.0", mistakes)),
+            "static_version" => target = Some(value.read(offered, "write a version such as v16.2.0, or none", mistakes)),
             "forward_url" => upstream = Some(read_upstream(&value, mistakes)),
             "critical" => critical = Some((value.truth(mistakes), value)),
             "halt" => halt = value.truth(mistakes),
@@ -204,6 +205,10 @@ fn read_upstream(node: &Node<'_>, mistakes: &mut Vec<Mistake>) -> Option<Upstrea
         return None;
     }
     Some(Upstream { endpoint, transport })
+}
+
+fn offered(text: &str) -> Option<Offered> {
+    if text == "none" { Some(Offered::NoTarget) } else { release(text).map(Offered::Release) }
 }
 
 fn release(text: &str) -> Option<Release> {

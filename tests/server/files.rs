@@ -28,7 +28,7 @@ fn every_mistake_is_named_with_its_line_and_key_in_one_go() {
     let weekdays = "write Monday, Tuesday, Wednesday, Thursday, Friday, Saturday or Sunday, or Mon to Sun, in English";
     let expected = [
         "line 1: cluster_version is \"16.4\": write a version such as 16.2.0".to_owned(),
-        format!("line 3: {channel}.default.static_version is \"v16.2\": write a version such as v16.2.0"),
+        format!("line 3: {channel}.default.static_version is \"v16.2\": write a version such as v16.2.0, or none"),
         format!("line 3: {channel}.default.critical is \"maybe\": write true or false"),
         format!(
             "line 4: {channel}.\"a b\" is no name of a channel: write words of letters, digits, `-`, `_`, `.`, `~` and `+`, joined by `/`"
@@ -128,7 +128,7 @@ fn what_is_published_is_what_is_served_and_only_what_changes_is_touched() {
     let both = "default: { static_version: 16.2.0 }\nwest/blue: { static_version: 16.1.7, critical: true }";
     fs::write(&file, channels(both)).unwrap();
     let publish = || run(&["publish", out.to_str().unwrap(), "--config", file.to_str().unwrap()]);
-    let (exit, _, said) = publish();
+    let (exit, said, _) = publish();
     assert_eq!((exit, said.contains("6 new, 0 as before, 0 removed")), (0, true), "{said}");
     let server = serving("publish-served", &channels(both), &[]);
     let files = tree(&out);
@@ -152,7 +152,7 @@ fn what_is_published_is_what_is_served_and_only_what_changes_is_touched() {
     let before = (inode("default/version"), inode("default/critical"));
     fs::write(&file, channels("default: { static_version: 16.2.1 }")).unwrap();
     fs::write(out.join("index.html"), "somebody's own").unwrap();
-    let (_, _, said) = publish();
+    let (_, said, _) = publish();
     assert!(said.contains("2 new, 2 as before, 2 removed"), "{said}");
     assert_ne!(inode("default/version"), before.0);
     assert_eq!(inode("default/critical"), before.1);
@@ -161,7 +161,7 @@ fn what_is_published_is_what_is_served_and_only_what_changes_is_touched() {
     assert_eq!(fs::read_to_string(out.join("index.html")).unwrap(), "somebody's own");
     // A server that gives no answer leaves what was published.
     fs::write(&file, channels("default: { forward_url: http://127.0.0.1:1/x }")).unwrap();
-    let (exit, _, said) = publish();
+    let (exit, said, _) = publish();
     assert_eq!(exit, 75, "{said}");
     assert_eq!(fs::read_to_string(out.join(prefix).join("default/version")).unwrap(), "v16.2.1");
 }
