@@ -125,6 +125,27 @@ fn the_man_page_names_every_file_of_the_configuration_and_every_exit_code() {
     }
 }
 
+#[cfg(feature = "server")]
+#[test]
+fn the_man_page_of_the_version_server_knows_its_commands_options_and_exit_codes_and_no_others() {
+    let man = include_str!("../package/teleport-version-server.8");
+    let answer = Command::new(env!("CARGO_BIN_EXE_teleport-version-server")).arg("help").output().unwrap();
+    let help = String::from_utf8(answer.stdout).unwrap();
+    let items = |start: &str| words(man.lines().filter_map(|line| line.strip_prefix(start)?.split(' ').next()));
+    let commands = help.lines().filter_map(|line| line.strip_prefix("  teleport-version-server ")?.split(' ').next());
+    let commands = words(commands);
+    assert!(commands.contains("check-config") && commands.len() == 6, "{commands:?}");
+    assert_eq!(items(".It Cm "), commands);
+    let mut options = options(&help);
+    options.insert("help");
+    assert!(options.contains("connections"), "{options:?}");
+    assert_eq!(items(".It Fl -"), options);
+    let codes = help.split_once("Exit codes: ").unwrap().1.split([' ', ',', '.']);
+    let codes = words(codes.filter(|word| word.trim_end().parse::<u8>().is_ok()));
+    assert_eq!(items(".It ").into_iter().filter(|item| item.parse::<u8>().is_ok()).collect::<BTreeSet<_>>(), codes);
+    assert!(man.starts_with(MAN.lines().next().unwrap()), "of another day");
+}
+
 #[test]
 fn the_man_page_is_of_the_day_of_the_newest_changelog_entry() {
     const MONTHS: [&str; 12] = [

@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
 suites=(apt repositories trust hostile systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
     package_bare dnf_bare zypper_bare package_bare_systemd dnf_bare_systemd zypper_bare_systemd
-    package_pages_systemd watch_systemd)
+    package_pages_systemd package_server_systemd dnf_server_systemd zypper_server_systemd watch_systemd)
 results=$1
 pattern=${2:-}
 
@@ -31,12 +31,15 @@ files_of() {
         systemd) echo systemd going_back going_back_slow kills; [[ ${FULL:-} != 1 ]] || echo manager_kills faults ;;
         dnf_systemd|zypper_systemd) echo systemd going_back; [[ ${FULL:-} != 1 ]] || echo going_back_slow kills manager_kills faults ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd accounts rpm_package_systemd ;;
+        package) echo package; [[ ${FULL:-} != 1 ]] || echo package_arm64 ;;
         package_systemd) echo updater_systemd accounts package_systemd ;;
         package_bare) echo bare bare_alike bare_words ;;
         dnf_bare) echo bare bare_yum; [[ ${FULL:-} != 1 ]] || echo bare_alike ;;
         zypper_bare) echo bare; [[ ${FULL:-} != 1 ]] || echo bare_alike ;;
         *_bare_systemd) echo bare_systemd ;;
         package_pages_systemd) echo pages ;;
+        package_server_systemd) echo version_server version_server_nginx ;;
+        *_server_systemd) echo version_server ;;
         watch_systemd) echo watch_systemd screens ;;
         *) echo "$1" ;;
     esac

@@ -2,7 +2,7 @@
 # The outside of the test lab, sourced by tests/run, tests/demo and tests/bench: where things are, whether
 # a sandbox can work on this machine, and what is compiled beforehand. Builds are always made as the person
 # who asked, with that person's cargo; only `lab_enter` asks for root. The host gets nothing but target/.
-# LAB_BINARY=/path tests that teleport-upgrade instead of building one; packages are always built.
+# LAB_BINARY=/path tests that teleport-upgrade instead of building one, LAB_SERVER=/path that version server; packages are always built.
 
 LAB_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LAB_DIR=$LAB_TOP/target/lab
@@ -50,22 +50,28 @@ lab_can_work() {
         lab_stop "root may not mount here (a container without CAP_SYS_ADMIN?); $LAB_WITHOUT"
 }
 
-# The shipped program: static, release. Prints nothing unless the build fails; sets LAB_BINARY.
-lab_build_binary() {
-    if [[ -n ${LAB_BINARY:-} ]]; then
-        [[ -x $LAB_BINARY ]] || lab_stop "LAB_BINARY=$LAB_BINARY is not a program"
+# The shipped programs: static, release. Prints nothing unless a build fails; sets LAB_BINARY and LAB_SERVER.
+lab_build_binaries() {
+    LAB_BINARY=$(lab_build teleport-upgrade "${LAB_BINARY:-}") || exit
+    LAB_SERVER=$(lab_build teleport-version-server "${LAB_SERVER:-}") || exit
+}
+# lab_build NAME [PROGRAM]: prints the program, which is built if none is given.
+lab_build() {
+    if [[ -n ${2:-} ]]; then
+        [[ -x $2 ]] || lab_stop "$2, given as $1, is not a program"
+        printf '%s\n' "$2"
         return
     fi
     as_owner cargo --version >/dev/null 2>&1 ||
         lab_stop "no cargo for $(lab_owner): install Rust from https://rustup.rs, then run this again"
-    LAB_BINARY=$(as_owner "$LAB_TOP/package/binary" "$(uname -m)") || lab_stop 'the program could not be built'
+    as_owner "$LAB_TOP/package/binary" "$(uname -m)" "$1" || lab_stop "$1 could not be built"
 }
 
-# Our package for this host's architecture, from that program; sets LAB_PACKAGE.
-lab_build_package() {
-    local arch
-    arch=$(dpkg --print-architecture)
-    LAB_PACKAGE=$(as_owner "$LAB_TOP/deb/build" --arch "$arch" --binary "$LAB_BINARY" --out "$LAB_DIR/packages") || lab_stop 'the package could not be built'
+# Our packages for this host's architecture, from those programs; sets LAB_PACKAGES.
+lab_build_packages() {
+    local build=("$LAB_TOP/deb/build" --arch "$(dpkg --print-architecture)" --out "$LAB_DIR/packages")
+    LAB_PACKAGES=$(as_owner "${build[@]}" teleport-ent-updater --binary "$LAB_BINARY" &&
+        as_owner "${build[@]}" teleport-version-server --binary "$LAB_SERVER") || lab_stop 'the packages could not be built'
 }
 
 # The stand-in agents, one static program per version and temper, the meter of tests/bench, the watcher of hostile-host.sh, and what kills
@@ -98,7 +104,7 @@ lab_enter() {
     # systemd wants to be told that the cgroups of the booted sandboxes are none of its business.
     if [[ -d /run/systemd/system ]]; then scope=(systemd-run --scope --quiet --collect -p Delegate=yes --); fi
     as_root "${scope[@]}" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-        TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 LAB_BINARY="${LAB_BINARY:-}" LAB_PACKAGE="${LAB_PACKAGE:-}" FULL="${FULL:-}" JOBS="${JOBS:-4}" LAB_OWNER="$(lab_owner)" \
+        TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 LAB_BINARY="${LAB_BINARY:-}" LAB_SERVER="${LAB_SERVER:-}" LAB_PACKAGES="${LAB_PACKAGES:-}" FULL="${FULL:-}" JOBS="${JOBS:-4}" LAB_OWNER="$(lab_owner)" \
         http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" \
         unshare --mount --pid --fork --kill-child --mount-proc \
         bash "$LAB_TOP/tests/distro/sandbox.sh" open "$@"

@@ -2,6 +2,8 @@
 # Our package as a file, and on a host without systemd. Each function is a case.
 # shellcheck source=tests/distro/updater-host.sh
 source "${BASH_SOURCE[0]%/*}/updater-host.sh"
+# shellcheck source=tests/distro/release-host.sh
+source "${BASH_SOURCE[0]%/*}/release-host.sh"
 
 # --- the file -----------------------------------------------------------------------------------------
 
@@ -13,43 +15,26 @@ two_builds_give_the_same_bytes() {
     arch=$(dpkg --print-architecture)
     again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build deb --arch "$arch" "${given[@]}" --out /tmp/again)
     cmp "$again" "$PACKAGE" || failed 'the packages for dpkg differ'
+    again=$(umask 077 && cd /tmp && build deb teleport-version-server --arch "$arch" --binary /run/lab/bin/teleport-version-server --out /tmp/again)
+    cmp "$again" /run/lab/teleport-version-server.deb || failed 'the packages of the version server differ'
+    lint "$(build rpm teleport-version-server --arch "$arch" --binary /run/lab/bin/teleport-version-server --out /tmp/rpm)"
     rpm=$(build rpm --arch "$arch" --binary "$program" --out /tmp/rpm)
     again=$(umask 077 && cd /tmp && TZ=Asia/Seoul build rpm --arch "$arch" "${given[@]}" --out /tmp/again)
     cmp "$again" "$rpm" || failed 'the packages for rpm differ'
     lint "$rpm"
 }
 
-a_release_directory_is_whole_and_its_arm64_program_runs() {
-    local release=/tmp/release tree=/tmp/tree deb rpm
-    in_tree tests/make-release $release --url https://example.test/r --amd64 /run/lab/bin/teleport-upgrade
-    (cd $release && sha256sum --check --strict SHA256SUMS) || failed 'the sums are wrong'
-    [[ $(find $release -type f | wc -l) == 6 && $(wc -l <$release/SHA256SUMS) == 5 ]] || failed "it has $(ls $release)"
-    # The script differs from the one in the tree in nothing but what it knows of the release.
-    [[ $(diff /run/lab/tree/install.sh $release/install.sh | grep -c '^<') == 2 ]] || failed 'the script is another one'
-    while read -r sum deb; do
-        [[ $deb == install.sh ]] || grep -qE "^$sum  $deb'?\$" $release/install.sh || failed "install.sh does not know $deb"
-    done <$release/SHA256SUMS
-    deb=$(echo $release/*_arm64.deb) rpm=$(echo $release/*.aarch64.rpm)
-    [[ $(dpkg-deb -f "$deb" Architecture) == arm64 ]] || failed 'the package is not for arm64'
-    dpkg-deb -x "$deb" $tree
-    [[ $(qemu-aarch64-static $tree/usr/sbin/teleport-upgrade version) == "v$OUR_VERSION" ]] || failed 'its program does not run'
-    # A whole check, TLS included.
-    offer 16.1.7
-    window closed
-    qemu-aarch64-static $tree/usr/sbin/teleport-upgrade run 2>/run/lab/said || failed "a check ended with $?: $(cat /run/lab/said)"
-    grep -q 'no upgrades available (16.1.7 == 16.1.7)' /run/lab/said || failed "it said: $(cat /run/lab/said)"
-    lint "$deb"
-    [[ $(rpm -qp --qf '%{ARCH}' "$rpm") == aarch64 ]] || failed 'the package for rpm is not for arm64'
-    mkdir /tmp/unpacked
-    (cd /tmp/unpacked && rpm2cpio "$rpm" | cpio -id --quiet)
-    cmp /tmp/unpacked/usr/sbin/teleport-upgrade $tree/usr/sbin/teleport-upgrade || failed 'the packages contain different programs'
-    cmp {/tmp/unpacked,$tree}/usr/share/doc/teleport-ent-updater/teleport-upgrade.rules.yml || failed 'the packages contain different alert rules'
-    lint "$rpm"
+# Those for arm64 take minutes to build (see package_arm64.sh): the programs for this host take their places.
+a_release_directory_is_whole() {
+    release_is_whole --amd64 /run/lab/bin --arm64 /run/lab/bin
 }
 
 lintian_finds_no_fault() {
-    lint "$PACKAGE"
-    [[ $(lintian --allow-root -I --tags mismatched-override,unused-override "$PACKAGE") == '' ]] || failed 'an override overrides nothing'
+    local package
+    for package in "$PACKAGE" /run/lab/teleport-version-server.deb; do
+        lint "$package"
+        [[ $(lintian --allow-root -I --tags mismatched-override,unused-override "$package") == '' ]] || failed 'an override overrides nothing'
+    done
 }
 
 what_is_shipped_beside_the_program_can_be_read() {
@@ -60,6 +45,7 @@ what_is_shipped_beside_the_program_can_be_read() {
     fish --no-execute $tree/usr/share/fish/vendor_completions.d/teleport-upgrade.fish
     zcat $tree/usr/share/man/man8/teleport-upgrade.8.gz >/tmp/teleport-upgrade.8
     mandoc -T lint -W warning /tmp/teleport-upgrade.8 || failed 'the man page is not sound'
+    mandoc -T lint -W warning /run/lab/tree/package/teleport-version-server.8 || failed 'the man page of the version server is not sound'
     # What a person gets who types `teleport-upgrade r<TAB>`.
     # shellcheck disable=SC2016
     [[ $(bash -c 'source '$tree'/usr/share/bash-completion/completions/teleport-upgrade

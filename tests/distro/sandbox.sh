@@ -74,7 +74,12 @@ furnish_lab() {
     mount --bind -o ro "$HERE/../.." "$VIEW/lab/tree"
     getent passwd "$LAB_OWNER" | cut -d: -f6 >"$VIEW/lab/home"
     if [[ -n ${LAB_BINARY:-} ]]; then cp "$LAB_BINARY" "$VIEW/lab/bin/teleport-upgrade"; fi
-    if [[ -n ${LAB_PACKAGE:-} ]]; then cp "$LAB_PACKAGE" "$VIEW/lab/teleport-ent-updater.deb"; fi
+    if [[ -n ${LAB_SERVER:-} ]]; then cp "$LAB_SERVER" "$VIEW/lab/bin/teleport-version-server"; fi
+    local package name
+    while read -r package; do
+        name=${package##*/}
+        [[ -z $package ]] || cp "$package" "$VIEW/lab/${name%%_*}.deb"
+    done <<<"${LAB_PACKAGES:-}"
     [[ ${FULL:-} != 1 ]] || : >"$VIEW/lab/full"
     if [[ -d $LAB_DIR/programs ]]; then cp "$LAB_DIR"/programs/* "$VIEW/lab/bin/"; fi
 }

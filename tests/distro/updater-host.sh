@@ -54,6 +54,7 @@ from_now_on() { seen=$(all_events | wc -l); }
 events() { all_events | tail -n "+$((seen + 1))" | paste -sd' '; }
 expect_events() { [[ $(events) == "$1" ]] || failed "expected systemd to have done '$1' with the agent, it did '$(events)'"; }
 expect_journal() { # expect_journal PATTERN WORDS
+    journalctl --sync
     journalctl -q --no-pager -o cat -u "$1" | grep -qF -- "$2" || failed "expected the journal of $1 to say: $2"
 }
 expect_timer() { # expect_timer enabled|disabled active|inactive

@@ -1,0 +1,45 @@
+# shellcheck shell=bash disable=SC2154 # host.sh sets code, said and out
+# What nginx answers from a published tree, and in front of the service, against what the service answers. Each function is a case.
+# shellcheck source=tests/distro/server-host.sh
+source "${BASH_SOURCE[0]%/*}/server-host.sh"
+
+everything_that_is_published_is_answered_by_nginx_as_by_the_service_and_so_is_what_nginx_passes_on() {
+    with_server install
+    channels '  default: { static_version: v16.2.0 }
+  canary: { static_version: v16.3.0, critical: true }
+  west/blue: { static_version: v16.1.7 }
+  halted: { static_version: v16.3.0, critical: true, halt: true }
+  nothing: { static_version: none }'
+    systemctl start $SERVER
+    $SERVER publish /srv/teleport-versions --config $CHANNELS
+    serve_with "$(in_front nginx.conf proxy.example.test)" "$(in_front nginx-published.conf teleport.example.com)"
+    # Without windows, and with them.
+    expect_equal proxy.example.test
+    expect_equal teleport.example.com
+    printf -- '---\nkind: cluster_maintenance_config\nspec: { agent_upgrades: { utc_start_hour: 10, weekdays: [Mon] } }\n' >>$CHANNELS
+    reload_server
+    $SERVER publish /srv/teleport-versions --config $CHANNELS
+    wait_for 'nginx to see the new files' bash -c "curl -sSf https://teleport.example.com/$BELOW/default/schedule"
+    expect_equal proxy.example.test schedule
+    expect_equal teleport.example.com schedule
+}
+
+# The line of the examples, as cron runs it.
+what_is_published_again_is_touched_only_where_it_changed_and_said_only_to_whom_asks() {
+    local line before
+    with_server install
+    cp $EXAMPLES/$SERVER.yaml $CHANNELS
+    sed -i '/forward_url/d' $CHANNELS
+    line=$(sed -n 's/^# *\(\*\/5 .* root \)//p' $EXAMPLES/nginx-published.conf)
+    [[ $line == /usr/sbin/$SERVER* ]] || failed "the line for cron is $line"
+    [[ $(bash -c "$line" 2>&1) == '' ]] || failed 'cron would mail something'
+    before=$(find /srv/teleport-versions -type f -printf '%p %i %T@\n' | sort)
+    [[ $before == *canary/version* ]] || failed 'nothing was published'
+    bash -c "$line"
+    [[ $(find /srv/teleport-versions -type f -printf '%p %i %T@\n' | sort) == "$before" ]] || failed 'what had not changed was touched'
+    sed -i 's/v16.3.0/v16.3.1/' $CHANNELS
+    bash -c "$line"
+    [[ $(diff <(echo "$before") <(find /srv/teleport-versions -type f -printf '%p %i %T@\n' | sort) | grep -c '^>') == 1 ]] || failed 'more than one file was touched'
+    echo 'nonsense: yes' >$CHANNELS
+    [[ $(bash -c "$line" 2>&1) == *'nonsense is no key'* ]] || failed 'cron would not mail that nothing is published'
+}
