@@ -51,6 +51,31 @@ fn files_that_the_pages_lead_to_are_there() {
 }
 
 #[test]
+fn readme_shows_nginx_as_it_is_shipped() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let shown = readme.split("```nginx\n").nth(1).unwrap().split("```").next().unwrap();
+    let shipped = fs::read_to_string(root.join("package/version-server/nginx.conf")).unwrap();
+    assert!(shipped.ends_with(shown) && shown.contains("ssl_certificate"), "{shown}");
+}
+
+#[test]
+fn the_packages_that_the_pages_name_are_of_this_release() {
+    for name in ["enrol.md", "enrol.ko.md"] {
+        let text = page(name);
+        let versions: Vec<&str> = text
+            .split("teleport-version-server_")
+            .chain(text.split("teleport-version-server-"))
+            .skip(1)
+            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            .map(|rest| rest.split(['_', '-']).next().unwrap())
+            .collect();
+        assert!(versions.len() >= 3, "{name} names {versions:?}");
+        assert!(versions.iter().all(|version| *version == env!("CARGO_PKG_VERSION")), "{name} names {versions:?}");
+    }
+}
+
+#[test]
 fn the_installer_is_of_this_release() {
     let script = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh")).unwrap();
     assert!(script.contains(&format!("\n    RELEASE={}\n", env!("CARGO_PKG_VERSION"))));

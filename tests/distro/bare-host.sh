@@ -197,12 +197,12 @@ sums() { (cd /srv/lab/answers && for name in *.tar.gz; do sha256sum "$name" >"$n
 
 # A release at an address, as it is made; of the program for the other architecture only the name is right.
 publish_release() {
-    in_tree tests/make-release /srv/lab/answers --url https://updates.example.test --amd64 /run/lab/bin/teleport-upgrade --arm64 /run/lab/bin/teleport-upgrade
+    in_tree tests/make-release /srv/lab/answers --url https://updates.example.test --amd64 /run/lab/bin --arm64 /run/lab/bin
 }
 
 # A release at the address that README and the pages name, of a script that takes the lab's key for the vendor's.
 publish_release_of_the_pages() {
-    in_tree tests/make-release /srv/lab/answers --url https://releases.example.com --amd64 /run/lab/bin/teleport-upgrade --arm64 /run/lab/bin/teleport-upgrade
+    in_tree tests/make-release /srv/lab/answers --url https://releases.example.com --amd64 /run/lab/bin --arm64 /run/lab/bin
     sed -i "s/^    VENDOR_KEY=.*/    VENDOR_KEY=$FINGERPRINT/" /srv/lab/answers/install.sh
     SCRIPT=/srv/lab/answers/install.sh
 }

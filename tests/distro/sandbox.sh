@@ -244,6 +244,7 @@ layers_of() {
         repository|rpm-tools) layers_of base ;;
         package-tools) layers_of repository ;;
         watch-tools) layers_of package-tools ;;
+        bench-tools) layers_of repository ;;
         rpm-repository) layers_of rpm-tools ;;
         rpm-dnf|rpm-zypper) layers_of rpm-repository ;;
         *) stop "there is no layer called $1" ;;

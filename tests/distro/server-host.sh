@@ -1,12 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # host.sh sets code, said and out
-# Sourced by the cases of the version server: how its package gets onto a host, and how it, or what it has published, is served over TLS.
+# Sourced by the cases of the version server: how its package gets onto a host, and what is asked of it.
 # shellcheck source=tests/distro/updater-host.sh
 source "${BASH_SOURCE[0]%/*}/updater-host.sh"
-
-SERVER=teleport-version-server
-CHANNELS=/etc/$SERVER.yaml
-EXAMPLES=/usr/share/doc/$SERVER/examples
-BELOW=webapi/automaticupgrades/channel
+# shellcheck source=tests/distro/front-host.sh
+source "${BASH_SOURCE[0]%/*}/front-host.sh"
 
 server_package() {
     if [[ $MANAGER == apt ]]; then echo /run/lab/$SERVER.deb; else build rpm $SERVER --binary /run/lab/bin/$SERVER --out /tmp/packages; fi
@@ -25,8 +22,6 @@ with_server() {
     expect_exit 0
 }
 
-# channels TEXT: the configuration has these channels, and whatever else.
-channels() { printf 'automatic_upgrades_channels:\n%s\n' "$1" >$CHANNELS; }
 # The service serves what is configured now.
 reload_server() { systemctl reload $SERVER || failed "it reloads nothing: $(journalctl -q --no-pager -n 20 -u $SERVER)"; }
 # ask PATH: the answer of the service.
@@ -42,18 +37,6 @@ maintenance() {
     # A window must not begin or end while it is looked at.
     while (($(date +%s) % 3600 > 3540)); do sleep 1; done
     printf -- '---\nkind: cluster_maintenance_config\nspec: { agent_upgrades: { utc_start_hour: %d } }\n' "$((($(date -u +%-H) + $1) % 24))" >>$CHANNELS
-}
-
-# in_front FILE NAME: the shipped configuration for nginx, under that name and with the lab's certificate.
-in_front() {
-    sed -e "s/versions\.example\.com/$2/" -e 's,ssl_certificate .*,ssl_certificate /srv/lab/tls/server.pem;,' \
-        -e 's,ssl_certificate_key .*,ssl_certificate_key /srv/lab/tls/server.key;,' "$EXAMPLES/$1"
-}
-# serve_with TEXT...: the lab's nginx, with these servers besides its own.
-serve_with() {
-    stop_serving
-    { sed '$d' /srv/lab/nginx.conf; printf '%s\n' "$@" '}'; } >/run/lab/nginx.conf
-    nginx -q -c /run/lab/nginx.conf
 }
 
 # answer METHOD URL: status, body and the headers that say what it is good for; of a tag only whether there is one.

@@ -10,7 +10,7 @@ it_serves_as_soon_as_it_is_configured_and_a_file_that_makes_no_sense_changes_not
     local pid
     with_server install
     [[ $(systemctl is-enabled $SERVER) == enabled && $(systemctl is-active $SERVER) == inactive ]] || failed 'it is not waiting for its file'
-    cp $EXAMPLES/$SERVER.yaml $CHANNELS
+    cp /usr/share/doc/$SERVER/examples/$SERVER.yaml $CHANNELS
     /usr/sbin/$SERVER check-config $CHANNELS
     systemctl start $SERVER
     expect_answer v1/$BELOW/canary/version v16.3.0

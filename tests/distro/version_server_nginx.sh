@@ -24,6 +24,32 @@ everything_that_is_published_is_answered_by_nginx_as_by_the_service_and_so_is_wh
     expect_equal teleport.example.com schedule
 }
 
+# Every command below that heading, as it stands there; but the lab's nginx is no service, and has the lab's certificate.
+the_commands_of_the_page_for_administrators_serve_a_host_its_version_and_its_windows() {
+    local line ran=0
+    running_agent
+    mkdir -p /srv/lab/answers /etc/nginx/conf.d
+    cp /run/lab/$SERVER.deb "/srv/lab/answers/${SERVER}_${OUR_VERSION}_amd64.deb"
+    window none
+    cd /tmp || failed 'no /tmp'
+    while IFS= read -r line; do
+        note "$line"
+        case $line in
+            'nginx -t'*) serve_with "$(in_front nginx.conf teleport.example.com)"; continue ;;
+        esac
+        line=${line//versions.example.com/teleport.example.com}
+        bash -c "$line" </dev/null >/run/lab/out 2>/run/lab/said || failed "$line ended with $?: $(tail -n 5 /run/lab/out /run/lab/said)"
+        ran=$((ran + 1))
+        case $line in
+            curl*default/version) [[ $(cat /run/lab/out) == v16.2.0 ]] || failed "the version is $(cat /run/lab/out)" ;;
+            *dry-run) grep -qE 'window: .* (opens in|open, closes in)' /run/lab/said || failed "$(cat /run/lab/said)" ;;
+        esac
+    done < <(sed -n '/^### A version server of your own/,/^## 3/s/^# //p' /run/lab/tree/docs/enrol.md)
+    ((ran == 11)) || failed "the page has $ran commands"
+    upgrade force
+    expect_version 16.2.0
+}
+
 # The line of the examples, as cron runs it.
 what_is_published_again_is_touched_only_where_it_changed_and_said_only_to_whom_asks() {
     local line before
