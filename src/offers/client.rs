@@ -79,6 +79,31 @@ impl Default for Limits {
     }
 }
 
+/// What asks one server, with limits on everything that it may say; no redirect is followed, and no status is an error.
+#[must_use]
+pub fn agent(authorities: &Authorities, via: Option<&Chosen>, user_agent: &str, limits: &Limits, transport: Transport) -> Agent {
+    Agent::config_builder()
+        .https_only(transport == Transport::Tls)
+        .tls_config(TlsConfig::builder().root_certs(authorities.roots.clone()).build())
+        // Also when it is none: ureq would look into the environment by itself.
+        .proxy(via.map(|chosen| chosen.proxy.clone()))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .user_agent(user_agent)
+        .accept("text/plain, */*;q=0.1")
+        .accept_encoding("identity")
+        .timeout_resolve(Some(limits.connect))
+        .timeout_connect(Some(limits.connect))
+        .timeout_per_read(Some(limits.read))
+        .timeout_per_write(Some(limits.read))
+        .max_response_header_size(MOST_HEADERS)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(4 * 1024)
+        .max_idle_connections(1)
+        .build()
+        .new_agent()
+}
+
 impl<'a> VersionServer<'a> {
     /// Prepares to ask; nothing is sent yet.
     ///
@@ -100,26 +125,7 @@ impl<'a> VersionServer<'a> {
         let base = format!("{scheme}://{endpoint}");
         let port = base.parse::<Uri>().ok().and_then(|uri| uri.port_u16()).unwrap_or(443);
         let via = proxies.towards(endpoint.host(), port)?;
-        let agent = Agent::config_builder()
-            .https_only(transport == Transport::Tls)
-            .tls_config(TlsConfig::builder().root_certs(authorities.roots).build())
-            // Also when it is none: ureq would look into the environment by itself.
-            .proxy(via.as_ref().map(|chosen| chosen.proxy.clone()))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .user_agent(user_agent)
-            .accept("text/plain, */*;q=0.1")
-            .accept_encoding("identity")
-            .timeout_resolve(Some(limits.connect))
-            .timeout_connect(Some(limits.connect))
-            .timeout_per_read(Some(limits.read))
-            .timeout_per_write(Some(limits.read))
-            .max_response_header_size(MOST_HEADERS)
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(4 * 1024)
-            .max_idle_connections(1)
-            .build()
-            .new_agent();
+        let agent = agent(&authorities, via.as_ref(), user_agent, &limits, transport);
         Ok(Self { agent, base, via, authorities: authorities.called, limits, pause, deadline: None })
     }
 

@@ -11,3 +11,4 @@ pub mod properties;
 pub mod proxy;
 mod redirect;
 pub mod reply;
+pub mod web;

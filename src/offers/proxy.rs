@@ -20,7 +20,7 @@ pub struct Proxies {
 
 /// A proxy to use, and how to name it without its password.
 #[derive(Clone)]
-pub(super) struct Chosen {
+pub struct Chosen {
     pub(super) proxy: Proxy,
     pub(super) called: String,
 }
@@ -30,7 +30,7 @@ impl Proxies {
     ///
     /// # Errors
     /// The variable holds no address of an HTTP proxy. The address is not repeated: it may hold a password.
-    pub(super) fn towards(&self, host: &str, port: u16) -> Result<Option<Chosen>, Error> {
+    pub fn towards(&self, host: &str, port: u16) -> Result<Option<Chosen>, Error> {
         let set = |value: &Option<String>| value.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let (variable, address) = match (set(&self.https), set(&self.all)) {
             (Some(address), _) => ("https_proxy", address),

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use saphyr::MarkedYaml;
 
+use crate::document::{Mistake, Node, documents, shown};
 use crate::offers::reply::Offered;
 use crate::rules::endpoint::{Endpoint, ForgivenEndpoint};
 use crate::rules::maintenance::{Maintenance, weekday};
 use crate::rules::policy::Transport;
 use crate::rules::release::Release;
 use crate::server::channels::{Channel, Channels, Source, Upstream};
-use crate::server::document::{Mistake, Node, documents, shown};
 
 const CHANNELS: &str = "automatic_upgrades_channels";
 const CLUSTER: &str = "cluster_version";

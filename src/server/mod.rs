@@ -4,7 +4,6 @@ pub mod answer;
 pub mod channels;
 pub mod cli;
 pub mod configuration;
-mod document;
 pub mod forward;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
@@ -12,4 +11,3 @@ pub mod publish;
 pub mod route;
 pub mod serve;
 mod surroundings;
-mod wire;

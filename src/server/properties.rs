@@ -1,11 +1,11 @@
 //! What must hold of what is read here, from a network or a file: see [`crate::properties::Target`].
 
+use crate::document::Mistake;
+use crate::http::wire::{Parsed, head};
 use crate::properties::Target;
 use crate::rules::moment::Moment;
 use crate::server::configuration::{parse, parse_maintenance};
-use crate::server::document::Mistake;
 use crate::server::route::{Question, Route, route};
-use crate::server::wire::{Parsed, head};
 
 /// Every parser of this room.
 pub const TARGETS: [Target; 2] = [Target { name: "request", holds: request }, Target { name: "channels", holds: channels }];

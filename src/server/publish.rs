@@ -7,7 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Error};
-use crate::server::answer::{Status, reply};
+use crate::http::reply::Status;
+use crate::server::answer::reply;
 use crate::server::configuration::Configuration;
 use crate::server::route::{Question, Route};
 use crate::server::surroundings;

@@ -11,14 +11,15 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Class, Error};
+use crate::http::reply::{Reply, Status};
+use crate::http::wire::{After, Connection, Head, Next};
 use crate::rules::moment::span;
-use crate::server::answer::{Reply, Said, Status, reply};
+use crate::server::answer::{Said, reply};
 use crate::server::channels::Upstream;
 use crate::server::configuration::Configuration;
 use crate::server::forward::{Outcome, Upstreams};
 use crate::server::route::route;
 use crate::server::surroundings::{self, Voice};
-use crate::server::wire::{After, Connection, Head, Next};
 
 /// Requests that have begun get an answer within this time after an order to end.
 const DRAIN: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::document::Mistake;
 use crate::error::{Class, Error};
 use crate::log::{Log, Priorities, Volume};
 use crate::offers::authorities::Authorities;
@@ -17,7 +18,6 @@ use crate::rules::moment::Moment;
 use crate::server::answer::Said;
 use crate::server::channels::Upstream;
 use crate::server::configuration::{Configuration, parse, parse_maintenance};
-use crate::server::document::Mistake;
 use crate::server::serve::Files;
 
 /// More than any configuration, in bytes.

@@ -18,7 +18,7 @@ pub struct Mistake {
 
 impl Mistake {
     /// Something is wrong with the file as a whole, and seen in this line.
-    pub(super) fn in_line(line: usize, what: String) -> Self {
+    pub(crate) fn in_line(line: usize, what: String) -> Self {
         Self { line, key: String::new(), what }
     }
 }
@@ -32,7 +32,7 @@ impl fmt::Display for Mistake {
 
 /// A value, and the keys that lead to it.
 #[derive(Clone)]
-pub(super) struct Node<'y> {
+pub(crate) struct Node<'y> {
     yaml: &'y MarkedYaml<'y>,
     key: String,
 }
@@ -44,7 +44,7 @@ const DEEPEST: usize = 64;
 ///
 /// # Errors
 /// Where it stops being YAML: a repeated key counts, and what would fill memory or stack.
-pub(super) fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
+pub(crate) fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
     let mistake = |error: &ScanError| Mistake::in_line(error.marker().line(), format!("is no YAML: {}", error.info()));
     let mut loader = YamlLoader::<MarkedYaml>::default();
     loader.early_parse(false);
@@ -69,23 +69,23 @@ pub(super) fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
 }
 
 impl<'y> Node<'y> {
-    pub(super) fn top(yaml: &'y MarkedYaml<'y>) -> Self {
+    pub(crate) fn top(yaml: &'y MarkedYaml<'y>) -> Self {
         Self { yaml, key: String::new() }
     }
 
     /// Something is wrong with this value; `what` completes its key.
-    pub(super) fn mistake(&self, what: impl Into<String>) -> Mistake {
+    pub(crate) fn mistake(&self, what: impl Into<String>) -> Mistake {
         Mistake { line: self.yaml.span.start.line(), key: self.key.clone(), what: what.into() }
     }
 
     /// Whether there is nothing behind the key.
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(crate) fn is_nothing(&self) -> bool {
         matches!(&self.yaml.data, YamlData::Representation(text, ScalarStyle::Plain, _) if matches!(&**text, "" | "~" | "null"))
             || matches!(self.yaml.data, YamlData::BadValue)
     }
 
     /// The values by their keys, in the order of the file; none where nothing stands.
-    pub(super) fn entries(&self, mistakes: &mut Vec<Mistake>) -> Vec<(&'y str, Self)> {
+    pub(crate) fn entries(&self, mistakes: &mut Vec<Mistake>) -> Vec<(&'y str, Self)> {
         let YamlData::Mapping(entries) = &self.yaml.data else {
             if !self.is_nothing() {
                 mistakes.push(self.mistake("must be keys with values"));
@@ -107,7 +107,7 @@ impl<'y> Node<'y> {
     }
 
     /// The items of a list; none where nothing stands.
-    pub(super) fn items(&self, mistakes: &mut Vec<Mistake>) -> Vec<Self> {
+    pub(crate) fn items(&self, mistakes: &mut Vec<Mistake>) -> Vec<Self> {
         match &self.yaml.data {
             YamlData::Sequence(items) => items.iter().map(|yaml| Self { yaml, key: self.key.clone() }).collect(),
             _ if self.is_nothing() => Vec::new(),
@@ -119,7 +119,7 @@ impl<'y> Node<'y> {
     }
 
     /// A single value, as it is written.
-    pub(super) fn text(&self, mistakes: &mut Vec<Mistake>) -> Option<&'y str> {
+    pub(crate) fn text(&self, mistakes: &mut Vec<Mistake>) -> Option<&'y str> {
         match &self.yaml.data {
             YamlData::Representation(text, ..) if !self.is_nothing() => Some(text),
             _ => {
@@ -130,7 +130,7 @@ impl<'y> Node<'y> {
     }
 
     /// A single value that `read` makes sense of; `expected` completes the key where it does not.
-    pub(super) fn read<T>(&self, read: impl Fn(&str) -> Option<T>, expected: &str, mistakes: &mut Vec<Mistake>) -> Option<T> {
+    pub(crate) fn read<T>(&self, read: impl Fn(&str) -> Option<T>, expected: &str, mistakes: &mut Vec<Mistake>) -> Option<T> {
         let text = self.text(mistakes)?;
         let value = read(text);
         if value.is_none() {
@@ -140,7 +140,7 @@ impl<'y> Node<'y> {
     }
 
     /// Yes or no, in each word that YAML has had for it.
-    pub(super) fn truth(&self, mistakes: &mut Vec<Mistake>) -> bool {
+    pub(crate) fn truth(&self, mistakes: &mut Vec<Mistake>) -> bool {
         let truth = |text: &str| match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "y" => Some(true),
             "false" | "no" | "off" | "n" => Some(false),
@@ -150,7 +150,7 @@ impl<'y> Node<'y> {
     }
 
     /// Notes a key that nobody knows, and the one that may be meant.
-    pub(super) fn unknown(&self, name: &str, known: &[&str], mistakes: &mut Vec<Mistake>) {
+    pub(crate) fn unknown(&self, name: &str, known: &[&str], mistakes: &mut Vec<Mistake>) {
         let meant = known.iter().find(|known| is_near(name, known));
         let known = meant.map_or_else(|| format!("there are {}", known.join(", ")), |meant| format!("is {meant} meant?"));
         mistakes.push(self.mistake(format!("is no key that is known here: {known}")));
@@ -158,7 +158,7 @@ impl<'y> Node<'y> {
 }
 
 /// A value in a message: letters of every language as they are, and nothing that moves a terminal.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 40;
     if text.chars().any(char::is_control) {
         return quoted(text.as_bytes());
@@ -168,7 +168,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// Whether one is the other with a letter changed, added, left out or the case or the joints of words changed.
-fn is_near(name: &str, known: &str) -> bool {
+pub(crate) fn is_near(name: &str, known: &str) -> bool {
     let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
     let (name, known) = (plain(name), plain(known));
     let same_start = name.iter().zip(&known).take_while(|(a, b)| a == b).count();
