@@ -11,6 +11,7 @@
 
 mod files;
 mod forwarding;
+mod published;
 mod wire;
 
 use std::fs;

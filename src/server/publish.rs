@@ -1,6 +1,7 @@
 //! The same answers as files, for a web server or an object store that a million hosts ask: each is replaced in one step, and only when it
 //! changes, so that whoever copies the directory on copies what is new.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Error};
 use crate::http::reply::Status;
-use crate::server::answer::reply;
+use crate::server::answer::{Said, reply};
+use crate::server::channels::{Answer, Upstream};
 use crate::server::configuration::Configuration;
 use crate::server::route::{Question, Route};
 use crate::server::surroundings;
@@ -17,7 +19,7 @@ use crate::server::surroundings;
 pub const CHANNELS: &str = "v1/webapi/automaticupgrades/channel";
 
 /// What publishing did.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Published {
     /// Files that have new contents.
     pub written: usize,
@@ -25,46 +27,99 @@ pub struct Published {
     pub same: usize,
     /// Files of channels that there are no more.
     pub removed: usize,
+    /// Channels that nothing new is known of, and why: a line for each.
+    pub silent: Vec<String>,
 }
 
-/// Writes the answers below the directory, and removes those that nobody gives any more.
+/// What other servers said: each is asked once a run, so that no version is published with the urgency of another one.
+type Heard = BTreeMap<String, Result<Said, String>>;
+
+/// Files by their place, and what is to be in them.
+type Files = BTreeMap<PathBuf, String>;
+
+impl Published {
+    /// Why not everything is published that is configured.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Error> {
+        let what = format!("not every server that is forwarded to gives an answer:\n    {}", self.silent.join("\n    "));
+        let next = "all other channels are published; try again for these";
+        (!self.silent.is_empty()).then(|| Error::new(Class::Network, what, next))
+    }
+}
+
+/// Writes the answers below the directory, and removes those that nobody gives any more. What needs no other server comes first: a halt
+/// waits for nobody. A channel whose server is silent keeps its files.
 ///
 /// # Errors
-/// [`Class::Network`] when a server that is forwarded to gives no answer, [`Class::Disk`]; answers that were published stay what they were.
+/// [`Class::Disk`]; answers that were published stay what they were.
 pub fn publish(directory: &Path, configuration: &Configuration) -> Result<Published, Error> {
     let top = directory.join(CHANNELS);
-    let mut files = Vec::new();
-    for name in configuration.channels.names() {
-        for (word, question) in Question::ALL {
-            let route = Ok(Route::Channel(name.to_owned(), question));
-            let failed = std::cell::RefCell::new(None);
-            let answer = reply(&route, configuration, surroundings::now(), |upstream| {
-                surroundings::ask(upstream).inspect_err(|why| *failed.borrow_mut() = Some(format!("{upstream}: {why}")))
-            });
-            if let Some(why) = failed.into_inner() {
-                let next = "nothing was published; the answers of before are still there. Try again";
-                return Err(Error::new(
-                    Class::Network,
-                    format!("the channel {name} is forwarded to a server that gives no answer: {why}"),
-                    next,
-                ));
-            }
-            if answer.status == Status::Ok {
-                files.push((top.join(name).join(word), answer.body));
-            }
+    let mut published = Published::default();
+    let mut current = BTreeSet::new();
+    let (known, forwarded): (Vec<&str>, Vec<&str>) =
+        configuration.channels.names().partition(|name| matches!(configuration.channels.answer(name), Answer::Known(..)));
+    for name in known {
+        write(files(&top, name, configuration, &Heard::new()), &mut current, &mut published)?;
+    }
+    let heard = ask_all(configuration, &forwarded);
+    for name in forwarded {
+        write(files(&top, name, configuration, &heard), &mut current, &mut published)?;
+        if let Answer::Asked(upstream) = configuration.channels.answer(name)
+            && let Some(Err(why)) = heard.get(&upstream.to_string())
+        {
+            let kept = [top.join(name).join("version"), top.join(name).join("critical")];
+            let stands =
+                if kept.iter().all(|path| path.exists()) { "its earlier answers stand" } else { "it has no earlier answers" };
+            published.silent.push(format!("{name}, from {upstream}: {stands}: {}", why.replace('\n', "; ")));
+            current.extend(kept);
         }
     }
-    let mut published = Published::default();
-    for (path, body) in &files {
-        if fs::read(path).is_ok_and(|before| before == body.as_bytes()) {
+    remove_others(&top, &current, &mut published)?;
+    Ok(published)
+}
+
+/// Asks every server that one of these channels is forwarded to, all at once: a silent one holds up none of the others.
+fn ask_all(configuration: &Configuration, names: &[&str]) -> Heard {
+    let upstreams: BTreeMap<String, &Upstream> = names
+        .iter()
+        .filter_map(|name| match configuration.channels.answer(name) {
+            Answer::Asked(upstream) => Some((upstream.to_string(), upstream)),
+            Answer::Known(..) => None,
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        let asking: Vec<_> =
+            upstreams.into_iter().map(|(name, upstream)| (name, scope.spawn(|| surroundings::ask(upstream)))).collect();
+        let said =
+            asking.into_iter().map(|(name, asking)| (name, asking.join().unwrap_or_else(|_| Err("asking it failed".into()))));
+        said.collect()
+    })
+}
+
+/// The files of a channel; no version and no urgency where its server is silent.
+fn files(top: &Path, name: &str, configuration: &Configuration, heard: &Heard) -> Files {
+    let silent = || Err("it was not asked".into());
+    let answer = |question| {
+        let route = Ok(Route::Channel(name.to_owned(), question));
+        reply(&route, configuration, surroundings::now(), |upstream| {
+            heard.get(&upstream.to_string()).cloned().unwrap_or_else(silent)
+        })
+    };
+    let answers = Question::ALL.map(|(word, question)| (top.join(name).join(word), answer(question)));
+    answers.into_iter().filter(|(_, reply)| reply.status == Status::Ok).map(|(path, reply)| (path, reply.body)).collect()
+}
+
+fn write(files: Files, current: &mut BTreeSet<PathBuf>, published: &mut Published) -> Result<(), Error> {
+    for (path, body) in files {
+        if fs::read(&path).is_ok_and(|before| before == body.as_bytes()) {
             published.same += 1;
         } else {
-            replace(path, body).map_err(|error| failed(path, &error))?;
+            replace(&path, &body).map_err(|error| failed(&path, &error))?;
             published.written += 1;
         }
+        current.insert(path);
     }
-    remove_others(&top, &files, &mut published)?;
-    Ok(published)
+    Ok(())
 }
 
 /// Written beside its name, and renamed: nobody is served a half.
@@ -85,7 +140,7 @@ fn replace(path: &Path, body: &str) -> std::io::Result<()> {
 }
 
 /// Nothing but answers is removed, and directories that are empty then.
-fn remove_others(directory: &Path, files: &[(PathBuf, String)], published: &mut Published) -> Result<(), Error> {
+fn remove_others(directory: &Path, current: &BTreeSet<PathBuf>, published: &mut Published) -> Result<(), Error> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -94,9 +149,9 @@ fn remove_others(directory: &Path, files: &[(PathBuf, String)], published: &mut 
     for entry in entries.flatten() {
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_others(&path, files, published)?;
+            remove_others(&path, current, published)?;
             let _ = fs::remove_dir(&path);
-        } else if is_answer(&path) && !files.iter().any(|(file, _)| *file == path) {
+        } else if is_answer(&path) && !current.contains(&path) {
             fs::remove_file(&path).map_err(|error| failed(&path, &error))?;
             published.removed += 1;
         }
