@@ -75,7 +75,7 @@ fn act(action: Action, voice: Voice) -> Result<(), Error> {
         Action::Version(spelled) => print(spelled),
         Action::Serve(what) => return serve(&what, voice),
         Action::Publish(directory, files) => {
-            let published = publish::publish(&directory, &surroundings::read(&files)?)?;
+            let published = publish::publish(&directory, &files)?;
             let Published { written, same, removed, .. } = published;
             print(&format!("published below {}: {written} new, {same} as before, {removed} removed\n", directory.display()));
             return published.trouble().map_or(Ok(()), Err);

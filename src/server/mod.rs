@@ -11,3 +11,4 @@ pub mod publish;
 pub mod route;
 pub mod serve;
 mod surroundings;
+pub mod tree;

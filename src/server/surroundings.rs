@@ -68,6 +68,11 @@ pub(super) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
+/// Whoever calls, what this process makes from now on can be read by all.
+pub(super) fn make_public() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+}
+
 /// Tells systemd, if it wants to know (`sd_notify(3)`).
 pub(super) fn notify(state: &str) {
     let Some(socket) = variable("NOTIFY_SOCKET") else { return };

@@ -1,5 +1,7 @@
 //! The published tree where something goes wrong: servers that are silent, runs that stop half-way, files that are not ours.
 
+use std::os::unix::fs::{PermissionsExt, symlink};
+
 use super::*;
 use crate::support::server::{Server, ok};
 
@@ -87,4 +89,115 @@ fn a_server_that_several_channels_are_forwarded_to_is_asked_once_a_run_and_no_pa
         let pair = (tree.text(&format!("{name}/version")), tree.text(&format!("{name}/critical")));
         assert_eq!(pair, ("v16.2.0".into(), "no".into()), "{name}");
     }
+}
+
+/// Something is in the way of one of the two files, so that a run ends between them.
+#[test]
+fn a_run_that_stops_half_way_leaves_no_version_critical_that_is_not() {
+    let tree = Tree::new("torn");
+    let (calm, urgent) = ("default: { static_version: 16.2.0 }", "default: { static_version: 16.3.0, critical: true }");
+    let pair = || (tree.text("default/version"), tree.text("default/critical"));
+    let stopped_at = |word: &str, lines: &str| {
+        let obstacle = tree.path(&format!("default/.{word}.new"));
+        fs::create_dir(&obstacle).unwrap();
+        let (exit, said) = tree.publish(lines);
+        fs::remove_dir(&obstacle).unwrap();
+        assert_eq!(exit, 75, "{said}");
+        assert!(said.contains(&format!("default/.{word}.new")), "{said}");
+    };
+    assert_eq!(tree.publish(calm).0, 0);
+    stopped_at("critical", urgent);
+    assert_eq!(pair(), ("v16.3.0".into(), "no".into()));
+    assert_eq!(tree.publish(urgent).0, 0);
+    stopped_at("version", calm);
+    assert_eq!(pair(), ("v16.3.0".into(), "no".into()));
+}
+
+#[test]
+fn a_second_run_waits_for_the_first_one_and_reads_its_configuration_then() {
+    let tree = Tree::new("lock");
+    let before = "default: { static_version: 16.2.0 }";
+    assert_eq!(tree.publish(before).0, 0);
+    let first = fs::File::open(tree.0.join("out")).unwrap();
+    first.lock().unwrap();
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| tree.publish(before));
+        std::thread::sleep(Duration::from_millis(500));
+        fs::write(tree.0.join("c.yaml"), channels("default: { static_version: 16.3.0 }")).unwrap();
+        assert!(!second.is_finished());
+        assert_eq!(tree.text("default/version"), "v16.2.0");
+        first.unlock().unwrap();
+        assert_eq!(second.join().unwrap().0, 0);
+    });
+    assert_eq!(tree.text("default/version"), "v16.3.0");
+}
+
+#[test]
+fn a_run_that_does_not_end_is_named_after_half_a_minute() {
+    let tree = Tree::new("stuck");
+    fs::create_dir(tree.0.join("out")).unwrap();
+    let first = fs::File::open(tree.0.join("out")).unwrap();
+    first.lock().unwrap();
+    let (exit, said) = tree.publish("default: { static_version: 16.2.0 }");
+    assert!(exit == 75 && said.contains("another publish is at work in ") && !tree.path("default").exists(), "{exit}: {said}");
+}
+
+#[test]
+fn what_a_dead_run_or_an_intruder_left_beside_an_answer_is_removed_and_no_link_is_followed() {
+    let tree = Tree::new("leftovers");
+    let victim = tree.0.join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    fs::create_dir_all(tree.path("default")).unwrap();
+    fs::create_dir_all(tree.path("gone")).unwrap();
+    symlink(&victim, tree.path("default/.version.new")).unwrap();
+    symlink(&victim, tree.path("default/critical")).unwrap();
+    fs::write(tree.path("gone/.critical.new"), "ye").unwrap();
+    assert_eq!(tree.publish("default: { static_version: 16.2.0 }").0, 0);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+    assert_eq!((tree.text("default/version"), tree.text("default/critical")), ("v16.2.0".into(), "no".into()));
+    let names: Vec<_> = fs::read_dir(tree.path("default")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(!tree.path("gone").exists());
+    // Neither is one that leads to another channel.
+    symlink(tree.path("default"), tree.path("west")).unwrap();
+    let (exit, said) = tree.publish("default: { static_version: 16.2.0 }\nwest: { static_version: 16.3.0 }");
+    assert!(exit == 75 && said.contains("channel/west is in the way of an answer"), "{exit}: {said}");
+    assert_eq!(tree.text("default/version"), "v16.2.0");
+}
+
+#[test]
+fn a_directory_or_a_file_in_the_way_of_an_answer_is_named() {
+    for (name, place) in [("way-file", "west"), ("way-directory", "west/version")] {
+        let tree = Tree::new(name);
+        match place {
+            "west" => {
+                fs::create_dir_all(tree.path("")).unwrap();
+                fs::write(tree.path(place), "").unwrap();
+            }
+            _ => fs::create_dir_all(tree.path(place)).unwrap(),
+        }
+        let (exit, said) = tree.publish("west: { static_version: 16.3.0 }");
+        assert!(exit == 75 && said.contains(&format!("channel/{place} is in the way of an answer")), "{exit}: {said}");
+    }
+}
+
+#[test]
+fn every_file_and_directory_can_be_read_by_all_whatever_the_umask_and_a_changed_mode_is_repaired() {
+    let top = scratch("modes");
+    let (file, out) = (top.join("c.yaml"), top.join("below/out"));
+    fs::write(&file, channels("west/blue: { static_version: 16.3.0 }")).unwrap();
+    let publish = || {
+        let words = format!("umask 077; exec {PROGRAM} publish {} --config {}", out.display(), file.display());
+        assert!(Command::new("sh").args(["-c", &words]).output().unwrap().status.success());
+    };
+    publish();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let version = out.join(BELOW).join("west/blue/version");
+    assert_eq!(mode(&version), 0o644);
+    for directory in version.ancestors().skip(1).take_while(|path| **path != *top) {
+        assert_eq!(mode(directory), 0o755, "{}", directory.display());
+    }
+    fs::set_permissions(&version, fs::Permissions::from_mode(0o600)).unwrap();
+    publish();
+    assert_eq!(mode(&version), 0o644);
 }
