@@ -71,7 +71,8 @@ pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
     let address = listener.local_addr().unwrap_or(what.listen);
     let shared = Arc::new(Shared {
         configuration: RwLock::new(Arc::new(configuration)),
-        upstreams: Upstreams::default(),
+        // The others are for channels that need no other server.
+        upstreams: Upstreams::new((what.connections / 4).max(1)),
         voice,
         open: AtomicUsize::new(0),
         busy: AtomicUsize::new(0),

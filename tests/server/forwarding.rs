@@ -115,3 +115,28 @@ fn a_reload_keeps_what_other_servers_have_said() {
     assert_eq!(server.body("default/version"), "v16.2.0");
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
+
+#[test]
+fn a_server_that_hangs_keeps_a_quarter_of_the_connections_and_everything_else_is_answered_at_once() {
+    let upstream = Server::plain(|mut peer| {
+        peer.request();
+        std::thread::sleep(Duration::from_secs(30));
+    });
+    let up = format!("forward_url: http://127.0.0.1:{}/up", upstream.port);
+    let lines = format!("default: {{ static_version: 16.2.0 }}\nup: {{ {up} }}\nstopped: {{ {up}, halt: true }}");
+    let server = serving("hang", &channels(&lines), &["--connections", "8"]);
+    std::thread::scope(|scope| {
+        let waiting: Vec<_> = (0..2).map(|_| scope.spawn(|| server.asked("up/version").0)).collect();
+        std::thread::sleep(Duration::from_millis(500));
+        let began = std::time::Instant::now();
+        for _ in 0..20 {
+            assert_eq!(server.asked("up/version").0, "502 Bad Gateway");
+            assert_eq!(server.asked("default/version"), ("200 OK".into(), "v16.2.0".into()));
+            assert_eq!(server.asked("stopped/version"), ("200 OK".into(), "none".into()));
+            assert!(server.sent("GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").ends_with("\r\n\r\nok\n"));
+        }
+        assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+        assert!(waiting.iter().all(|waiting| !waiting.is_finished()));
+        assert_eq!(waiting.into_iter().map(|waiting| waiting.join().unwrap()).collect::<Vec<_>>(), ["502 Bad Gateway"; 2]);
+    });
+}
