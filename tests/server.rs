@@ -223,6 +223,8 @@ fn an_order_to_end_lets_requests_that_have_begun_come_to_their_end() {
     server.signal("-TERM");
     std::thread::sleep(Duration::from_millis(300));
     assert!(server.child.try_wait().unwrap().is_none(), "it has not waited");
+    let refused = TcpStream::connect(("127.0.0.1", server.port)).map_err(|error| error.kind());
+    assert_eq!(refused.err(), Some(std::io::ErrorKind::ConnectionRefused));
     begun.write_all(b"Host: a\r\n\r\n").unwrap();
     let mut answer = String::new();
     begun.read_to_string(&mut answer).unwrap();
@@ -230,6 +232,38 @@ fn an_order_to_end_lets_requests_that_have_begun_come_to_their_end() {
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     assert_eq!(idle.read(&mut [0]).unwrap_or(0), 0);
     assert_eq!(server.line(), "[i] told to end: every request that had begun is answered");
+}
+
+#[test]
+fn a_request_that_does_not_become_complete_delays_the_end_by_two_seconds_only() {
+    let mut server = serving("drain-drip", &channels("default: { static_version: v16.2.0 }"), &[]);
+    let mut dripping = server.connection();
+    dripping.write_all(b"G").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.signal("-TERM");
+    let began = std::time::Instant::now();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!((1..5).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(server.line(), "[!] told to end: 1 requests were not complete after 2 s, and 0 not answered after 10 s");
+}
+
+#[test]
+fn a_complete_request_is_answered_after_an_order_to_end_also_where_that_takes_seconds() {
+    let upstream = crate::support::server::Server::plain(|mut peer| {
+        while let Some(request) = peer.request() {
+            std::thread::sleep(Duration::from_secs(2));
+            peer.answer(if request.contains("/critical") { "no" } else { "16.2.0" });
+        }
+    });
+    let forward = format!("default: {{ forward_url: http://127.0.0.1:{}/up }}", upstream.port);
+    let mut server = serving("drain-slow", &channels(&forward), &[]);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| server.asked("default/version"));
+        std::thread::sleep(Duration::from_millis(500));
+        server.signal("-TERM");
+        assert_eq!(asking.join().unwrap(), ("200 OK".into(), "v16.2.0".into()));
+    });
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -21,8 +21,10 @@ use crate::server::forward::{Outcome, Upstreams};
 use crate::server::route::route;
 use crate::server::surroundings::{self, Voice};
 
-/// Requests that have begun get an answer within this time after an order to end.
+/// Requests that are complete get an answer within this time after an order to end.
 const DRAIN: Duration = Duration::from_secs(10);
+/// And so long those that have begun may take to become complete.
+const COMPLETION: Duration = Duration::from_secs(2);
 /// Enough for a question to another server over TLS.
 const STACK: usize = 256 * 1024;
 
@@ -50,7 +52,9 @@ struct Shared {
     upstreams: Upstreams,
     voice: Voice,
     open: AtomicUsize,
-    /// Requests that have begun and are not answered.
+    /// Requests that have begun and are not complete.
+    begun: AtomicUsize,
+    /// Requests that are complete and not answered.
     busy: AtomicUsize,
     ending: AtomicBool,
 }
@@ -64,8 +68,9 @@ pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| {
         Error::new(Class::Internal, format!("signals cannot be waited for: {error}"), "look at the limits of this host")
     })?;
-    let listener = TcpListener::bind(what.listen).map_err(|error| {
-        let next = "ss -ltnp shows who listens; choose another address with --listen";
+    let listener = TcpListener::bind(what.listen).map(Arc::new).map_err(|error| {
+        let next =
+            "ip address and ss -ltnp show the addresses of this host and who listens; try again, or choose another with --listen";
         Error::new(Class::Config, format!("{} cannot be listened on: {error}", what.listen), next)
     })?;
     let address = listener.local_addr().unwrap_or(what.listen);
@@ -75,11 +80,12 @@ pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
         upstreams: Upstreams::new((what.connections / 4).max(1)),
         voice,
         open: AtomicUsize::new(0),
+        begun: AtomicUsize::new(0),
         busy: AtomicUsize::new(0),
         ending: AtomicBool::new(false),
     });
-    let (accepting, most) = (Arc::clone(&shared), what.connections);
-    let accepts = move || accept(&listener, &accepting, most);
+    let (accepting, most, listening) = (Arc::clone(&shared), what.connections, Arc::clone(&listener));
+    let accepts = move || accept(&listening, &accepting, most);
     thread::Builder::new().name("accept".into()).spawn(accepts).map_err(|error| {
         Error::new(Class::Internal, format!("no thread can be started: {error}"), "look at the limits of this host")
     })?;
@@ -92,7 +98,7 @@ pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
         shared.reload(&what.files);
     }
     surroundings::notify("STOPPING=1");
-    shared.drain();
+    shared.drain(&listener);
     Ok(())
 }
 
@@ -111,15 +117,23 @@ impl Shared {
         }
     }
 
-    fn drain(&self) {
+    fn drain(&self, listener: &TcpListener) {
         self.ending.store(true, Ordering::SeqCst);
+        // From now on the kernel refuses connections, and whoever waits for one is woken.
+        let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
         let began = Instant::now();
-        while self.busy.load(Ordering::SeqCst) > 0 && began.elapsed() < DRAIN {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+        // In this order: a request that becomes complete is counted as both for a moment.
+        while (count(&self.begun) > 0 && began.elapsed() < COMPLETION) || (count(&self.busy) > 0 && began.elapsed() < DRAIN) {
             surroundings::pause(Duration::from_millis(5));
         }
-        match self.busy.load(Ordering::SeqCst) {
-            0 => self.voice.info("told to end: every request that had begun is answered"),
-            left => self.voice.warning(&format!("told to end: {left} requests were not complete after {} s", DRAIN.as_secs())),
+        match (count(&self.begun), count(&self.busy)) {
+            (0, 0) => self.voice.info("told to end: every request that had begun is answered"),
+            (begun, busy) => {
+                let (late, slow) = (COMPLETION.as_secs(), DRAIN.as_secs());
+                let what = format!("{begun} requests were not complete after {late} s, and {busy} not answered after {slow} s");
+                self.voice.warning(&format!("told to end: {what}"));
+            }
         }
     }
 
@@ -158,6 +172,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, most: usize) {
     for stream in listener.incoming() {
         let stream = match stream {
             Ok(stream) => stream,
+            Err(_) if shared.is_ending() => return,
             Err(error) => {
                 // No descriptor to spare, most likely: somebody else must close one first.
                 shared.voice.warning(&format!("a connection cannot be taken: {error}"));
@@ -165,9 +180,6 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, most: usize) {
                 continue;
             }
         };
-        if shared.is_ending() {
-            continue;
-        }
         if shared.open.fetch_add(1, Ordering::SeqCst) >= most {
             shared.open.fetch_sub(1, Ordering::SeqCst);
             refuse(stream);
@@ -200,10 +212,7 @@ fn refuse(stream: TcpStream) {
 fn converse(mut connection: Connection, shared: &Shared) {
     loop {
         let begun = std::cell::Cell::new(None);
-        let next = connection.next(|| {
-            shared.busy.fetch_add(1, Ordering::SeqCst);
-            begun.set(Some(Counted(&shared.busy)));
-        });
+        let next = connection.next(|| begun.set(Some(Counted::one(&shared.begun))));
         match next {
             Next::Gone => return,
             Next::Refused(reply) => {
@@ -211,9 +220,11 @@ fn converse(mut connection: Connection, shared: &Shared) {
                 return connection.part();
             }
             Next::Request(head) => {
+                let busy = Counted::one(&shared.busy);
+                drop(begun);
                 let after = if shared.is_ending() { After::Close } else { head.after };
                 let sent = connection.answer(&shared.answer(&head), Some(&head), after, surroundings::now());
-                drop(begun);
+                drop(busy);
                 if !sent || after == After::Close {
                     return connection.part();
                 }
@@ -224,6 +235,13 @@ fn converse(mut connection: Connection, shared: &Shared) {
 
 /// One of many, until it is dropped.
 struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn one(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Self(counter)
+    }
+}
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
