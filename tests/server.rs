@@ -287,11 +287,23 @@ fn with_a_configuration_that_makes_no_sense_nothing_listens_and_every_mistake_is
         "{said}"
     );
     fs::write(&file, channels("default: { static_version: v16.2.0 }")).unwrap();
-    let (exit, _, said) = run(&["serve", "--config", path, "--listen", &taken]);
-    assert_eq!(exit, 78);
-    assert!(said.starts_with(&format!("[!] {taken} cannot be listened on: ")), "{said}");
     assert_eq!(run(&["check-config", path]).0, 0);
     assert_eq!(run(&["serve", "--config", "/nowhere/c.yaml"]).0, 78);
+}
+
+#[test]
+fn an_address_that_is_taken_or_not_there_yet_is_worth_another_attempt() {
+    let file = scratch("address").join("c.yaml");
+    fs::write(&file, channels("default: { static_version: v16.2.0 }")).unwrap();
+    let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // No host has the second one (RFC 5737).
+    for address in [listening.local_addr().unwrap().to_string(), "192.0.2.1:3080".into()] {
+        let (exit, _, said) = run(&["serve", "--config", file.to_str().unwrap(), "--listen", &address]);
+        assert_eq!(exit, 75, "{said}");
+        assert!(said.starts_with(&format!("[!] {address} cannot be listened on: ")) && said.contains("next: "), "{said}");
+    }
+    let unit = include_str!("../package/teleport-version-server.service");
+    assert!(unit.contains("\nRestartPreventExitStatus=64 78\n") && unit.contains("\nRestart=on-failure\n"));
 }
 
 #[test]

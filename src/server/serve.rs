@@ -71,7 +71,7 @@ pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
     let listener = TcpListener::bind(what.listen).map(Arc::new).map_err(|error| {
         let next =
             "ip address and ss -ltnp show the addresses of this host and who listens; try again, or choose another with --listen";
-        Error::new(Class::Config, format!("{} cannot be listened on: {error}", what.listen), next)
+        Error::new(Class::Network, format!("{} cannot be listened on: {error}", what.listen), next)
     })?;
     let address = listener.local_addr().unwrap_or(what.listen);
     let shared = Arc::new(Shared {
