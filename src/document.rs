@@ -1,5 +1,6 @@
 //! YAML as it is written, each value with its line; and the mistakes that are found in it, all of them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use saphyr::{MarkedYaml, ScalarStyle, ScanError, YamlData, YamlLoader};
@@ -92,7 +93,7 @@ impl<'y> Node<'y> {
             }
             return Vec::new();
         };
-        let mut found = Vec::new();
+        let (mut found, mut names) = (Vec::new(), BTreeSet::new());
         for (key, yaml) in entries {
             let YamlData::Representation(name, ..) = &key.data else {
                 mistakes.push(Self { yaml: key, key: self.key.clone() }.mistake("has a key that is no word"));
@@ -101,7 +102,12 @@ impl<'y> Node<'y> {
             let plain = name.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
             let shown = if plain { name.to_string() } else { quoted(name.as_bytes()) };
             let key = if self.key.is_empty() { shown } else { format!("{}.{shown}", self.key) };
-            found.push((&**name, Self { yaml, key }));
+            let node = Self { yaml, key };
+            // The reader takes a key with quotes for another one than the same without.
+            if !names.insert(&**name) {
+                mistakes.push(node.mistake("is given twice"));
+            }
+            found.push((&**name, node));
         }
         found
     }

@@ -49,6 +49,25 @@ fn every_mistake_is_named_with_its_line_and_key_in_one_go() {
 }
 
 #[test]
+fn a_key_that_is_given_twice_is_a_mistake_also_where_one_is_quoted() {
+    let channel = "automatic_upgrades_channels.default";
+    for (n, (text, expected)) in [
+        ("default: { static_version: 16.2.0, halt: true, \"halt\": false }", format!("line 2: {channel}.halt is given twice")),
+        (
+            "default: { static_version: 16.2.0 }\n'default': { static_version: 16.3.0 }",
+            format!("line 3: {channel} is given twice"),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (exit, mistakes) = checked(&format!("twice-{n}"), &channels(text));
+        assert_eq!(exit, 78, "{text}");
+        assert!(mistakes.contains(&expected), "{mistakes:?}");
+    }
+}
+
+#[test]
 fn a_file_in_which_nothing_could_be_answered_is_a_mistake() {
     for (n, (text, line)) in [
         ("", "line 1: there is no `automatic_upgrades_channels` and no `cluster_version`: nothing could be answered"),
