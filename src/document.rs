@@ -1,6 +1,6 @@
 //! YAML as it is written, each value with its line; and the mistakes that are found in it, all of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use saphyr::{MarkedYaml, ScalarStyle, ScanError, YamlData, YamlLoader};
@@ -40,6 +40,49 @@ pub(crate) struct Node<'y> {
 
 /// No configuration is nested deeper.
 const DEEPEST: usize = 64;
+/// Or has more in it, in bytes of text and so many for each value; what an anchor keeps and an alias repeats is counted each time.
+const MOST: usize = 2 * 1024 * 1024;
+const EACH: usize = 8;
+/// No name that is known is longer; a mistake shows the beginning of one that is.
+const LONGEST_NAME: usize = 200;
+
+/// How much is in a document, and how much of it behind each anchor.
+#[derive(Default)]
+struct Weight {
+    total: usize,
+    /// What is open: its anchor, and the total where it began.
+    open: Vec<(usize, usize)>,
+    anchors: BTreeMap<usize, usize>,
+}
+
+impl Weight {
+    /// The reader copies what has an anchor, and copies it again for each alias.
+    fn count(&mut self, event: &Event<'_>) {
+        let began = match event {
+            Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+                self.open.push((*anchor, self.total));
+                self.total = self.total.saturating_add(EACH);
+                return;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.open.pop(),
+            Event::Scalar(text, _, anchor, _) => {
+                let began = (*anchor, self.total);
+                self.total = self.total.saturating_add(EACH + text.len());
+                Some(began)
+            }
+            Event::Alias(anchor) => {
+                self.total = self.total.saturating_add(self.anchors.get(anchor).copied().unwrap_or(EACH));
+                None
+            }
+            _ => None,
+        };
+        if let Some((anchor, began)) = began.filter(|(anchor, _)| *anchor > 0) {
+            let weight = self.total.saturating_sub(began);
+            self.anchors.insert(anchor, weight);
+            self.total = self.total.saturating_add(weight);
+        }
+    }
+}
 
 /// The documents of a file, in their order. Scalars are left as they are written.
 ///
@@ -49,17 +92,17 @@ pub(crate) fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
     let mistake = |error: &ScanError| Mistake::in_line(error.marker().line(), format!("is no YAML: {}", error.info()));
     let mut loader = YamlLoader::<MarkedYaml>::default();
     loader.early_parse(false);
-    let mut depth = 0_usize;
+    let mut weight = Weight::default();
     // One event after the other: `Parser::load` would call itself for each level.
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| mistake(&error))?;
-        match event {
-            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
-            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
+        weight.count(&event);
+        if weight.open.len() > DEEPEST {
             return Err(Mistake::in_line(span.start.line(), format!("is nested more than {DEEPEST} levels deep")));
+        }
+        if weight.total > MOST {
+            let what = "is more than is read: anchors and aliases repeat too much, or there are too many values";
+            return Err(Mistake::in_line(span.start.line(), what.to_owned()));
         }
         loader.on_event(event, span);
     }
@@ -99,7 +142,7 @@ impl<'y> Node<'y> {
                 mistakes.push(Self { yaml: key, key: self.key.clone() }.mistake("has a key that is no word"));
                 continue;
             };
-            let plain = name.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
+            let plain = name.len() <= LONGEST_NAME && name.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
             let shown = if plain { name.to_string() } else { quoted(name.as_bytes()) };
             let key = if self.key.is_empty() { shown } else { format!("{}.{shown}", self.key) };
             let node = Self { yaml, key };
@@ -193,8 +236,36 @@ mod tests {
         assert_eq!(said("a: 1\nb: 2\na: 3\n"), "line 3: is no YAML: duplicated key in mapping");
         assert_eq!(said(&"- ".repeat(20_000)), "line 1: is nested more than 64 levels deep");
         assert_eq!(said(&"[".repeat(20_000)), "line 1: is no YAML: recursion limit exceeded");
+        let more = "is more than is read: anchors and aliases repeat too much, or there are too many values";
         let bomb: String = (1..30).map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(", "))).collect();
-        assert!(said(&format!("a0: &a0 [x]\n{bomb}")).contains("node budget"), "{}", said(&bomb));
+        assert_eq!(said(&format!("a0: &a0 [x]\n{bomb}")), format!("line 6: {more}"));
+    }
+
+    /// Two megabytes are read before any of these is refused; what they stand for is a hundred times as much and more.
+    #[test]
+    fn what_anchors_keep_and_aliases_repeat_is_counted_each_time() {
+        let is_refused = |text: &str| documents(text).is_err_and(|mistake| mistake.to_string().contains("repeat too much"));
+        let long = "x ".repeat(50_000);
+        let repeated = |times: usize| format!("a: &a \"{long}\"\nb: [{}]\n", vec!["*a"; times].join(", "));
+        assert!(!is_refused(&repeated(10)));
+        assert!(is_refused(&repeated(1000)));
+        let nested = |levels: usize| {
+            let open: String = (0..levels).map(|n| format!("&a{n} [")).collect();
+            format!("{open}\"{long}\"{}", "]".repeat(levels))
+        };
+        assert!(!is_refused(&nested(3)));
+        assert!(is_refused(&nested(60)));
+        assert!(!is_refused(&format!("[{}]", "a,".repeat(200_000))));
+        assert!(is_refused(&format!("[{}]", "a,".repeat(300_000))));
+        assert!(is_refused(&format!("a: &a [{}]\nb: *a\nc: *a\n", "a,".repeat(100_000))));
+    }
+
+    #[test]
+    fn a_mistake_shows_no_more_than_the_beginning_of_a_long_key() {
+        let text = format!("? {}\n: 1\n", "x".repeat(100_000));
+        let documents = documents(&text).unwrap();
+        let entries = Node::top(documents.first().unwrap()).entries(&mut Vec::new());
+        assert!(entries.iter().all(|(_, node)| node.mistake("is wrong").to_string().len() < 200));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::server::configuration::{Configuration, parse, parse_maintenance};
 use crate::server::serve::Files;
 
 /// More than any configuration, in bytes.
-const LARGEST: u64 = 4 * 1024 * 1024;
+const LARGEST: u64 = 1024 * 1024;
 /// For an answer of another server (reference, section 2).
 const LIMITS: Limits = Limits { connect: Duration::from_secs(5), read: Duration::from_secs(5), overall: Duration::from_secs(10) };
 
