@@ -162,7 +162,8 @@ pub(crate) fn head(bytes: &[u8]) -> Parsed {
         named.map(|header| header.value.trim_ascii())
     };
     if values("transfer-encoding").next().is_some() || values("content-length").any(|length| length != b"0") {
-        return nonsense("requests have no body here");
+        // What is wrong with a POST is not that it has a body.
+        return if matches!(method, "GET" | "HEAD") { nonsense("requests have no body here") } else { only_get_and_head() };
     }
     if version == 1 && values("host").count() != 1 {
         return nonsense("a request names one host");
@@ -178,6 +179,10 @@ pub(crate) fn head(bytes: &[u8]) -> Parsed {
         after: if version == 0 || wants("close") { After::Close } else { After::Stay },
     };
     Parsed::Whole(head, length)
+}
+
+fn only_get_and_head() -> Parsed {
+    Parsed::Nonsense(Reply::new(Status::MethodNotAllowed, "only GET and HEAD\n"))
 }
 
 /// An answer as it is sent. What the client has already is not sent again.
@@ -265,6 +270,8 @@ mod tests {
                 format!("{bad}requests have no body here")
             );
         }
+        let posted = "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nx=y";
+        assert_eq!(read(posted), "405 Method Not Allowed: only GET and HEAD");
         for nonsense in [
             "\0",
             "GET /x HTTP/2.0\r\n",

@@ -63,7 +63,7 @@ fn channel(rest: &str) -> Result<Route, Refusal> {
     Ok(Route::Channel(name.to_owned(), question))
 }
 
-/// The path of a target in the form `/PATH` or `http://HOST/PATH`, decoded; without a query.
+/// The path of a target in the form `/PATH` or `http://HOST/PATH`, decoded; without a query. Several slashes are one, as for nginx.
 fn path(target: &str) -> Result<String, Refusal> {
     let target = match target.strip_prefix("http://").or_else(|| target.strip_prefix("https://")) {
         Some(rest) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
@@ -73,15 +73,18 @@ fn path(target: &str) -> Result<String, Refusal> {
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut bytes = encoded.bytes();
     while let Some(byte) = bytes.next() {
-        if byte != b'%' {
+        let byte = if byte == b'%' { escaped(&mut bytes).ok_or(Refusal::BadRequest)? } else { byte };
+        if byte != b'/' || decoded.last() != Some(&b'/') {
             decoded.push(byte);
-            continue;
         }
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next())) else { return Err(Refusal::BadRequest) };
-        decoded.push(u8::try_from(high * 16 + low).map_err(|_| Refusal::BadRequest)?);
     }
     String::from_utf8(decoded).map_err(|_| Refusal::BadRequest)
+}
+
+fn escaped(bytes: &mut std::str::Bytes<'_>) -> Option<u8> {
+    let mut digit = || char::from(bytes.next()?).to_digit(16);
+    let (high, low) = (digit()?, digit()?);
+    u8::try_from(high * 16 + low).ok()
 }
 
 #[cfg(test)]
@@ -104,7 +107,9 @@ mod tests {
         assert_eq!(at("/a/b/c/d/version"), "Version of a/b/c/d");
         assert_eq!(at("/default/schedule"), "Schedule of default");
         assert_eq!(at("//default/version//"), "Version of default");
-        assert_eq!(at("/a//b/version"), "Version of a//b");
+        assert_eq!(at("/a//b///version/"), "Version of a/b");
+        assert_eq!(at("/a%2F/%2fb/version"), "Version of a/b");
+        assert_eq!(asked("//v1//webapi/automaticupgrades//channel//canary//version"), "Version of canary");
         assert_eq!(at("/default/version?x=1"), "Version of default");
         assert_eq!(at("/stable%2Fcloud/version"), "Version of stable/cloud");
         assert_eq!(at("/version/version"), "Version of version");

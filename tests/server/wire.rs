@@ -60,7 +60,18 @@ fn what_is_no_request_is_refused_and_the_connection_closed() {
             "{method}: {answer}"
         );
     }
+    let posted = server.sent(VERSION.replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 3\r\n\r\nx=y"));
+    assert!(posted.starts_with("HTTP/1.1 405 ") && posted.contains("\r\nAllow: GET, HEAD\r\n"), "{posted}");
+    assert_eq!(statuses(&posted), ["405"], "its body is no request");
     assert_eq!(server.body("default/version"), "v16.2.0");
+}
+
+#[test]
+fn slashes_that_are_repeated_or_come_last_make_no_other_channel() {
+    let server = serving("slashes", &channels("default: { static_version: 16.2.0 }\ncanary: { static_version: 16.3.0 }"), &[]);
+    for question in ["canary/version", "canary//version", "/canary/version/", "canary/version//", "%2Fcanary/version"] {
+        assert_eq!(server.body(question), "v16.3.0", "{question}");
+    }
 }
 
 #[test]
