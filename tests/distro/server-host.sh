@@ -39,13 +39,13 @@ maintenance() {
     printf -- '---\nkind: cluster_maintenance_config\nspec: { agent_upgrades: { utc_start_hour: %d } }\n' "$((($(date -u +%-H) + $1) % 24))" >>$CHANNELS
 }
 
-# answer METHOD URL: status, body and the headers that say what it is good for; of a tag only whether there is one.
+# answer METHOD URL: status, body and the headers that say what it is good for.
 answer() {
     local method=(-X "$1")
     [[ $1 != HEAD ]] || method=(--head)
     curl -sS --max-time 10 -D /tmp/head -o /tmp/body "${method[@]}" --path-as-is "$2" || failed "$1 $2 is not answered"
     [[ $1 != HEAD ]] || : >/tmp/body
-    tr -d '\r' </tmp/head | sed -n -E '1s/^HTTP[^ ]* ([0-9]+).*/\1/p; /^(content-type|content-length|cache-control|allow|x-content-type-options):/Ip; s/^etag:.*/etag/Ip' |
+    tr -d '\r' </tmp/head | sed -n -E '1s/^HTTP[^ ]* ([0-9]+).*/\1/p; /^(content-type|content-length|cache-control|allow|x-content-type-options):/Ip' |
         tr '[:upper:]' '[:lower:]' | sort
     cat /tmp/body
 }
@@ -55,14 +55,14 @@ questions() {
     for channel in default canary stable/cloud west/blue halted nothing un/known west; do
         printf 'GET %s\n' v1/$BELOW/$channel/{version,critical,schedule}
     done
-    printf 'GET %s\n' $BELOW/{canary,west}/{version,schedule} v1/$BELOW/{canary/version/,/canary/version,west%2Fblue/version,%64efault/version,default/version?x=1}
+    printf 'GET %s\n' $BELOW/{canary,west}/{version,schedule} v1/$BELOW/{canary/version/,/canary/version,canary//version,canary///critical//,west%2F/blue/version,west%2Fblue/version,%64efault/version,default/version?x=1}
     printf 'GET %s\n' $BELOW{,/,/default,/version,/default/versions,/default/version/x,/default/} '' healthz v1/healthz v2/$BELOW/default/version ${BELOW}s/default/version
     printf '%s\n' "HEAD v1/$BELOW/canary/version" "HEAD $BELOW/unknown/schedule" "POST $BELOW/canary/version" "OPTIONS v1/$BELOW/west/schedule" \
         "DELETE $BELOW/default" 'DELETE ' 'POST healthz'
 }
-# expect_equal NAME [PATTERN]: every question, or those that match, is answered at https://NAME as by the service, and what is known is not sent again.
+# expect_equal NAME [PATTERN]: every question, or those that match, is answered at https://NAME as by the service.
 expect_equal() {
-    local method path asked=0 ours theirs tag
+    local method path asked=0 ours theirs
     while read -r method path; do
         [[ $path =~ ${2:-} ]] || continue
         ours=$(answer "$method" "http://127.0.0.1:3080/$path")
@@ -72,6 +72,18 @@ expect_equal() {
     done < <(questions)
     ((asked > 9)) || failed "only $asked questions were asked"
     echo "figure: $asked answers of $1 are those of the service"
+}
+# expect_known_by_tag NAME: what a client has already is not sent again.
+expect_known_by_tag() {
+    local tag
     tag=$(curl -sS -D - -o /dev/null "https://$1/v1/$BELOW/default/version" | tr -d '\r' | sed -n 's/^etag: //Ip')
     [[ $(curl -sS -o /dev/null -w '%{http_code}' -H "If-None-Match: $tag" "https://$1/v1/$BELOW/default/version") == 304 ]] || failed "what is known by $tag is sent again"
+}
+# expect_sent_whole NAME: a file may be replaced by one of the same size within a second, so nothing is known by tag or date.
+expect_sent_whole() {
+    local url="https://$1/v1/$BELOW/default/version" since
+    since=$(date -u -d tomorrow '+%a, %d %b %Y %H:%M:%S GMT')
+    ! curl -sS -D - -o /dev/null "$url" | grep -iE '^(etag|last-modified):' || failed 'it has a tag or a date'
+    [[ $(curl -sS -o /dev/null -w '%{http_code}' -H "If-Modified-Since: $since" -H 'If-None-Match: "x"' "$url") == 200 ]] || failed 'it is not sent whole'
+    [[ $(curl -sS -o /dev/null -w '%{http_code}' -H "If-Modified-Since: $since" "$url") == 200 ]] || failed 'it is known by its date'
 }

@@ -16,12 +16,19 @@ everything_that_is_published_is_answered_by_nginx_as_by_the_service_and_so_is_wh
     # Without windows, and with them.
     expect_equal proxy.example.test
     expect_equal teleport.example.com
+    expect_known_by_tag proxy.example.test
+    expect_sent_whole teleport.example.com
     printf -- '---\nkind: cluster_maintenance_config\nspec: { agent_upgrades: { utc_start_hour: 10, weekdays: [Mon] } }\n' >>$CHANNELS
     reload_server
     $SERVER publish /srv/teleport-versions --config $CHANNELS
     wait_for 'nginx to see the new files' bash -c "curl -sSf https://teleport.example.com/$BELOW/default/schedule"
     expect_equal proxy.example.test schedule
     expect_equal teleport.example.com schedule
+    # A version that is not there is not found; only windows can be unconfigured.
+    rm -r /srv/teleport-versions/v1
+    wait_for 'nginx to see that they are gone' bash -c "[[ \$(curl -sS https://teleport.example.com/$BELOW/x/version) == 'not found' ]]"
+    [[ $(curl -sS "https://teleport.example.com/$BELOW/x/critical") == 'not found' ]] || failed 'it is something else'
+    wait_for 'nginx to see that the windows are gone' bash -c "[[ \$(curl -sS https://teleport.example.com/$BELOW/x/schedule) == no\ cluster* ]]"
 }
 
 # Every command below that heading, as it stands there; but the lab's nginx is no service, and has the lab's certificate.
