@@ -37,6 +37,22 @@ it_serves_as_soon_as_it_is_configured_and_a_file_that_makes_no_sense_changes_not
     with_server reinstall
     [[ $(systemctl is-active $SERVER) == inactive ]] || failed 'it was started although somebody had stopped it'
     systemctl start $SERVER
+
+    # Nor does it end one that the new program could not follow.
+    pid=$(main_pid)
+    cp $CHANNELS /tmp/sound.yaml
+    channels '  default: { static_version: 16.2 }'
+    with_server reinstall
+    expect_said "the old $SERVER still serves: mend $CHANNELS"
+    [[ $(main_pid) == "$pid" ]] || failed 'it was restarted into nonsense'
+    expect_answer $BELOW/default/version v16.2.1
+    cp /tmp/sound.yaml $CHANNELS
+
+    # What was removed and comes back serves again.
+    with_server remove
+    [[ $(systemctl is-active $SERVER) == inactive ]] || failed 'it was not stopped'
+    with_server install
+    expect_answer $BELOW/default/version v16.2.1
     with_server remove
     [[ $(systemctl is-active $SERVER) == inactive && ! -e /usr/sbin/$SERVER && ! -e /etc/systemd/system/multi-user.target.wants/$SERVER.service ]] ||
         failed 'something was left behind'
