@@ -19,7 +19,7 @@ pub struct Mistake {
 
 impl Mistake {
     /// Something is wrong with the file as a whole, and seen in this line.
-    pub(crate) fn in_line(line: usize, what: String) -> Self {
+    pub fn in_line(line: usize, what: String) -> Self {
         Self { line, key: String::new(), what }
     }
 }
@@ -33,7 +33,7 @@ impl fmt::Display for Mistake {
 
 /// A value, and the keys that lead to it.
 #[derive(Clone)]
-pub(crate) struct Node<'y> {
+pub struct Node<'y> {
     yaml: &'y MarkedYaml<'y>,
     key: String,
 }
@@ -88,7 +88,7 @@ impl Weight {
 ///
 /// # Errors
 /// Where it stops being YAML: a repeated key counts, and what would fill memory or stack.
-pub(crate) fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
+pub fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
     let mistake = |error: &ScanError| Mistake::in_line(error.marker().line(), format!("is no YAML: {}", error.info()));
     let mut loader = YamlLoader::<MarkedYaml>::default();
     loader.early_parse(false);
@@ -113,23 +113,25 @@ pub(crate) fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
 }
 
 impl<'y> Node<'y> {
-    pub(crate) fn top(yaml: &'y MarkedYaml<'y>) -> Self {
+    /// The whole of a document.
+    #[must_use]
+    pub fn top(yaml: &'y MarkedYaml<'y>) -> Self {
         Self { yaml, key: String::new() }
     }
 
     /// Something is wrong with this value; `what` completes its key.
-    pub(crate) fn mistake(&self, what: impl Into<String>) -> Mistake {
+    pub fn mistake(&self, what: impl Into<String>) -> Mistake {
         Mistake { line: self.yaml.span.start.line(), key: self.key.clone(), what: what.into() }
     }
 
     /// Whether there is nothing behind the key.
-    pub(crate) fn is_nothing(&self) -> bool {
+    pub fn is_nothing(&self) -> bool {
         matches!(&self.yaml.data, YamlData::Representation(text, ScalarStyle::Plain, _) if matches!(&**text, "" | "~" | "null"))
             || matches!(self.yaml.data, YamlData::BadValue)
     }
 
     /// The values by their keys, in the order of the file; none where nothing stands.
-    pub(crate) fn entries(&self, mistakes: &mut Vec<Mistake>) -> Vec<(&'y str, Self)> {
+    pub fn entries(&self, mistakes: &mut Vec<Mistake>) -> Vec<(&'y str, Self)> {
         let YamlData::Mapping(entries) = &self.yaml.data else {
             if !self.is_nothing() {
                 mistakes.push(self.mistake("must be keys with values"));
@@ -156,7 +158,7 @@ impl<'y> Node<'y> {
     }
 
     /// The items of a list; none where nothing stands.
-    pub(crate) fn items(&self, mistakes: &mut Vec<Mistake>) -> Vec<Self> {
+    pub fn items(&self, mistakes: &mut Vec<Mistake>) -> Vec<Self> {
         match &self.yaml.data {
             YamlData::Sequence(items) => items.iter().map(|yaml| Self { yaml, key: self.key.clone() }).collect(),
             _ if self.is_nothing() => Vec::new(),
@@ -168,7 +170,7 @@ impl<'y> Node<'y> {
     }
 
     /// A single value, as it is written.
-    pub(crate) fn text(&self, mistakes: &mut Vec<Mistake>) -> Option<&'y str> {
+    pub fn text(&self, mistakes: &mut Vec<Mistake>) -> Option<&'y str> {
         match &self.yaml.data {
             YamlData::Representation(text, ..) if !self.is_nothing() => Some(text),
             _ => {
@@ -179,7 +181,7 @@ impl<'y> Node<'y> {
     }
 
     /// A single value that `read` makes sense of; `expected` completes the key where it does not.
-    pub(crate) fn read<T>(&self, read: impl Fn(&str) -> Option<T>, expected: &str, mistakes: &mut Vec<Mistake>) -> Option<T> {
+    pub fn read<T>(&self, read: impl Fn(&str) -> Option<T>, expected: &str, mistakes: &mut Vec<Mistake>) -> Option<T> {
         let text = self.text(mistakes)?;
         let value = read(text);
         if value.is_none() {
@@ -189,7 +191,7 @@ impl<'y> Node<'y> {
     }
 
     /// Yes or no, in each word that YAML has had for it.
-    pub(crate) fn truth(&self, mistakes: &mut Vec<Mistake>) -> bool {
+    pub fn truth(&self, mistakes: &mut Vec<Mistake>) -> bool {
         let truth = |text: &str| match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "y" => Some(true),
             "false" | "no" | "off" | "n" => Some(false),
@@ -199,7 +201,7 @@ impl<'y> Node<'y> {
     }
 
     /// Notes a key that nobody knows, and the one that may be meant.
-    pub(crate) fn unknown(&self, name: &str, known: &[&str], mistakes: &mut Vec<Mistake>) {
+    pub fn unknown(&self, name: &str, known: &[&str], mistakes: &mut Vec<Mistake>) {
         let meant = known.iter().find(|known| is_near(name, known));
         let known = meant.map_or_else(|| format!("there are {}", known.join(", ")), |meant| format!("is {meant} meant?"));
         mistakes.push(self.mistake(format!("is no key that is known here: {known}")));
@@ -207,7 +209,7 @@ impl<'y> Node<'y> {
 }
 
 /// A value in a message: letters of every language as they are, and nothing that moves a terminal.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     const MOST: usize = 40;
     if text.chars().any(char::is_control) {
         return quoted(text.as_bytes());
@@ -216,13 +218,15 @@ pub(crate) fn shown(text: &str) -> String {
     if short.len() < text.len() { format!("\"{short}\"...") } else { format!("\"{short}\"") }
 }
 
-/// Whether one is the other with a letter changed, added, left out or the case or the joints of words changed.
-pub(crate) fn is_near(name: &str, known: &str) -> bool {
+/// Whether one is the other with a letter changed, added or left out, two exchanged, or the case or the joints of words changed.
+pub fn is_near(name: &str, known: &str) -> bool {
     let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
     let (name, known) = (plain(name), plain(known));
     let same_start = name.iter().zip(&known).take_while(|(a, b)| a == b).count();
     let same_end = name.iter().rev().zip(known.iter().rev()).take_while(|(a, b)| a == b).count();
-    name.len().abs_diff(known.len()) <= 1 && same_start + same_end + 1 >= name.len().max(known.len())
+    // Two letters in the place of each other are two that differ.
+    let differ = if name.len() == known.len() && name.len() > 4 { 2 } else { 1 };
+    name.len().abs_diff(known.len()) <= 1 && same_start + same_end + differ >= name.len().max(known.len())
 }
 
 #[cfg(test)]

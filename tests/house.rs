@@ -10,7 +10,7 @@ const TIERS: [&[&str]; 5] = [
     &["error", "log", "properties"],
     &["rules", "document"],
     &["config", "offers", "host", "http"],
-    &["upgrade", "server"],
+    &["upgrade", "server", "kube"],
     &["bin"],
 ];
 

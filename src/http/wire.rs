@@ -17,7 +17,7 @@ const IDLE: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection, and what was read of it too much.
-pub(crate) struct Connection {
+pub struct Connection {
     stream: TcpStream,
     buffer: Box<[u8; LARGEST_HEAD]>,
     filled: usize,
@@ -26,24 +26,29 @@ pub(crate) struct Connection {
 
 /// The head of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) method: String,
-    pub(crate) target: String,
+pub struct Head {
+    /// Such as `GET`.
+    pub method: String,
+    /// What is asked for, as it is sent.
+    pub target: String,
     /// What the client has of an earlier answer.
-    pub(crate) has: Option<String>,
+    pub has: Option<String>,
     /// Whether it wants another answer on this connection.
-    pub(crate) after: After,
+    pub after: After,
 }
 
 /// What becomes of the connection after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum After {
+pub enum After {
+    /// It waits for the next request.
     Stay,
+    /// It ends.
     Close,
 }
 
 /// What comes next on a connection.
-pub(crate) enum Next {
+pub enum Next {
+    /// One that can be answered.
     Request(Head),
     /// No sound request, and how that is answered.
     Refused(Reply),
@@ -52,14 +57,18 @@ pub(crate) enum Next {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream) -> std::io::Result<Self> {
+    /// On this stream.
+    ///
+    /// # Errors
+    /// It is gone already.
+    pub fn new(stream: TcpStream) -> std::io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self { stream, buffer: Box::new([0; LARGEST_HEAD]), filled: 0, patience: None })
     }
 
     /// Waits for the next request; `begun` is called when its first byte is there.
-    pub(crate) fn next(&mut self, begun: impl Fn()) -> Next {
+    pub fn next(&mut self, begun: impl Fn()) -> Next {
         let mut since = (self.filled > 0).then(|| {
             begun();
             Instant::now()
@@ -112,12 +121,12 @@ impl Connection {
     }
 
     /// Sends an answer to that request, or to none; whether it got away.
-    pub(crate) fn answer(&mut self, reply: &Reply, head: Option<&Head>, after: After, now: Moment) -> bool {
+    pub fn answer(&mut self, reply: &Reply, head: Option<&Head>, after: After, now: Moment) -> bool {
         self.stream.write_all(&bytes(reply, head, after, now)).is_ok()
     }
 
     /// Lets the client read what was sent last: closing over what it still sends would take it from it.
-    pub(crate) fn part(mut self) {
+    pub fn part(mut self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
         let end = Instant::now() + Duration::from_secs(1);
         let _ = self.stream.set_read_timeout(Some(Duration::from_millis(200)));
@@ -125,14 +134,14 @@ impl Connection {
     }
 
     /// The same where nobody can be waited for: with what the client has sent until now.
-    pub(crate) fn part_at_once(mut self) {
+    pub fn part_at_once(mut self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Write);
         let _ = self.stream.read(&mut *self.buffer);
     }
 }
 
 /// What the first bytes of a connection are.
-pub(crate) enum Parsed {
+pub enum Parsed {
     /// A request, and its length.
     Whole(Head, usize),
     /// The beginning of one.
@@ -142,7 +151,7 @@ pub(crate) enum Parsed {
 }
 
 /// Reads the head of a request. Whatever has two meanings has none here: a body, several hosts, old line folding.
-pub(crate) fn head(bytes: &[u8]) -> Parsed {
+pub fn head(bytes: &[u8]) -> Parsed {
     let nonsense = |what: &str| Parsed::Nonsense(Reply::new(Status::BadRequest, format!("{what}\n")));
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut request = httparse::Request::new(&mut headers);

@@ -1,0 +1,153 @@
+//! `teleport-kube-agent-updater`: keeps the agents of one Helm release on the version that their cluster wants. Kubernetes does the work; this
+//! watches one object and changes one field of it.
+//!
+//! The watch is the loop: whatever happens to the workload is looked at, and the end of the watch, after half an hour at most, is the look at
+//! what has happened elsewhere. In between nothing is asked.
+
+pub mod api;
+pub mod cli;
+pub mod cluster;
+pub mod figures;
+mod flags;
+pub mod image;
+pub mod kubeconfig;
+pub mod next;
+pub mod outside;
+pub mod pods;
+pub mod probes;
+mod query;
+pub mod reconcile;
+pub mod settings;
+mod times;
+pub mod voice;
+pub mod wanted;
+pub mod windows;
+pub mod workload;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use crate::error::{Class, Error};
+use crate::kube::api::{Happened, Trouble};
+use crate::kube::outside::{Deadline, now, pause};
+use crate::kube::reconcile::{Looked, Updater};
+use crate::kube::workload::Workload;
+
+/// Everything that one look asks and does.
+const LOOK: Duration = Duration::from_secs(2 * 60);
+/// How often somebody else may be faster before it is left for later.
+const TRIES: usize = 5;
+/// Looks that are due so shortly after each other are one.
+const MARGIN: Duration = Duration::from_secs(2);
+/// The first pause after something failed; it doubles up to the longest.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(2 * 60);
+
+impl Updater {
+    /// Keeps the workload up to date, for as long as this process lives.
+    pub fn run(&mut self) -> ! {
+        let mut wait = SHORTEST;
+        loop {
+            self.figures.lives(now());
+            match self.follow() {
+                Ok(()) => wait = SHORTEST,
+                Err(error) => {
+                    self.failed(&error);
+                    pause(jittered(wait));
+                    wait = longer(wait);
+                }
+            }
+        }
+    }
+
+    /// Looks at the workload, and at everything that happens to it until its watch ends.
+    fn follow(&mut self) -> Result<(), Error> {
+        let Some((workload, version)) = self.find(Deadline::within(LOOK)).map_err(unexpected)? else {
+            let what = format!("there is no StatefulSet or Deployment {}/{}", self.settings.namespace, self.settings.name);
+            return Err(Error::new(Class::Config, what, "is --agent-name the name of the Helm release of the agent?"));
+        };
+        let kind = workload.kind;
+        let (mut version, mut wait) = (version, SHORTEST);
+        let mut due = self.look(workload, &mut wait);
+        loop {
+            let time = due.left();
+            let mut watch = match self.api.watch(kind, &self.settings.name, &version, time) {
+                Err(Trouble::Expired) => return Ok(()),
+                watch => watch.map_err(unexpected)?,
+            };
+            let ends = Deadline::within(time);
+            // Until the next look is due before this watch is over.
+            while due.left() + MARGIN >= ends.left() {
+                match watch.wait() {
+                    Ok(Happened::Changed(workload)) => {
+                        workload.version().clone_into(&mut version);
+                        due = self.look(*workload, &mut wait);
+                    }
+                    Ok(Happened::Deleted | Happened::Over) | Err(Trouble::Expired) => return Ok(()),
+                    Err(trouble) => return Err(unexpected(trouble)),
+                }
+            }
+        }
+    }
+
+    /// One look. Returns when the next one is due, whatever happens meanwhile: sooner after one that failed.
+    fn look(&mut self, workload: Workload, wait: &mut Duration) -> Deadline {
+        match self.settle(workload) {
+            Ok(looked) => {
+                *wait = SHORTEST;
+                let again = looked.again.and_then(|at| u64::try_from(at.since(now())).ok()).map(Duration::from_secs);
+                Deadline::within(
+                    again.unwrap_or(self.settings.period).clamp(MARGIN.min(self.settings.period), self.settings.period),
+                )
+            }
+            Err(error) => {
+                self.failed(&error);
+                let due = Deadline::within(jittered(*wait));
+                *wait = longer(*wait);
+                due
+            }
+        }
+    }
+
+    /// As many looks as it takes while somebody else changes it, too.
+    fn settle(&mut self, workload: Workload) -> Result<Looked, Error> {
+        let deadline = Deadline::within(LOOK);
+        let mut workload = workload;
+        for _ in 0..TRIES {
+            match self.reconcile(&workload, deadline) {
+                Err(Trouble::Conflict) => match self.find(deadline).map_err(unexpected)? {
+                    Some((newer, _)) => workload = newer,
+                    None => break,
+                },
+                looked => return looked.map_err(unexpected),
+            }
+        }
+        Err(Error::new(Class::Network, "somebody else changes the workload all the time", "kubectl get --watch; who does?"))
+    }
+
+    fn failed(&self, error: &Error) {
+        self.voice.error("It is tried again", error);
+        self.figures.count("failed", now());
+    }
+}
+
+/// What is no answer of its own.
+fn unexpected(trouble: Trouble) -> Error {
+    match trouble {
+        Trouble::Failed(error) => error,
+        Trouble::Missing => Error::new(Class::Server, "the API server does not know what it is asked for", "is apps/v1 served?"),
+        Trouble::Conflict | Trouble::Expired => {
+            Error::new(Class::Network, "the workload has changed meanwhile", "it is looked at again")
+        }
+    }
+}
+
+fn longer(wait: Duration) -> Duration {
+    (wait * 2).min(LONGEST)
+}
+
+/// Between half of it and all of it: many updaters that lost the same API server do not come back at once.
+fn jittered(wait: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish() % 512;
+    wait / 2 + wait * u32::try_from(random).unwrap_or_default() / 1024
+}

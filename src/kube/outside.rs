@@ -1,0 +1,134 @@
+//! What this program touches besides the API server: files, the clock, the environment, other servers.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ureq::Body;
+use ureq::http::Response;
+
+use crate::error::{Class, Error};
+use crate::offers::authorities::Authorities;
+use crate::offers::client::Limits;
+use crate::offers::proxy::Proxies;
+use crate::offers::web::Web;
+use crate::rules::endpoint::BUNDLES;
+use crate::rules::moment::Moment;
+
+/// How this program calls itself.
+pub const USER_AGENT: &str = concat!("teleport-kube-agent-updater/", env!("CARGO_PKG_VERSION"));
+/// More than any file that is read here, in bytes.
+const LARGEST: usize = 4 * 1024 * 1024;
+/// For one answer of another server.
+pub const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(10), read: Duration::from_secs(10), overall: Duration::from_secs(30) };
+
+/// When everything that belongs together has to be done.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// So much time from now on.
+    #[must_use]
+    pub fn within(time: Duration) -> Self {
+        Self(Instant::now() + time)
+    }
+
+    /// How much of it is left.
+    #[must_use]
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Other servers.
+pub struct Outside {
+    web: Web,
+}
+
+impl Outside {
+    /// With the authorities and proxies of this process.
+    ///
+    /// # Errors
+    /// [`Class::Config`]: SSL_CERT_FILE names a file without a certificate.
+    pub fn real() -> Result<Self, Error> {
+        Ok(Self { web: Web { authorities: authorities()?, proxies: proxies(), user_agent: USER_AGENT, limits: LIMITS } })
+    }
+
+    /// Asks once, over TLS.
+    ///
+    /// # Errors
+    /// There was no answer.
+    pub fn get(&self, url: &str, headers: &[(&str, &str)], deadline: Deadline) -> Result<Response<Body>, Error> {
+        self.web.get(url, headers, deadline.left())
+    }
+
+    /// Who may sign a server's certificate.
+    #[must_use]
+    pub fn authorities(&self) -> Authorities {
+        self.web.authorities.clone()
+    }
+}
+
+/// The system's bundle, and what SSL_CERT_FILE has besides: the chart names the cluster's own authority there, and registries need the others.
+fn authorities() -> Result<Authorities, Error> {
+    let system = BUNDLES.iter().find_map(|path| Some((std::fs::read(path).ok()?, (*path).to_owned())));
+    let named = variable("SSL_CERT_FILE").map(|path| read(Path::new(&path)).map(|pem| (pem, path))).transpose()?;
+    match (system, named) {
+        (None, None) => Ok(Authorities::built_in()),
+        (Some((pem, path)), None) | (None, Some((pem, path))) => Authorities::from_pem(pem, &path),
+        (Some((mut all, system)), Some((pem, path))) => {
+            // One that is broken would not be missed among the others.
+            Authorities::from_pem(pem.clone(), &path)?;
+            all.push(b'\n');
+            all.extend(pem);
+            Authorities::from_pem(all, &format!("{system} and {path}"))
+        }
+    }
+}
+
+/// The proxy variables.
+#[must_use]
+pub fn proxies() -> Proxies {
+    let either = |name: &str| variable(name).or_else(|| variable(&name.to_ascii_lowercase()));
+    Proxies { https: either("HTTPS_PROXY"), all: either("ALL_PROXY"), none: either("NO_PROXY") }
+}
+
+/// A file, whole.
+///
+/// # Errors
+/// [`Class::Config`]: it cannot be read, or is larger than anything that is read here.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let most = u64::try_from(LARGEST).unwrap_or(u64::MAX) + 1;
+    let why = match std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)) {
+        Ok(length) if length > LARGEST => format!("it is larger than {LARGEST} bytes"),
+        Ok(_) => return Ok(bytes),
+        Err(error) => error.to_string(),
+    };
+    Err(Error::new(
+        Class::Config,
+        format!("{} cannot be read: {why}", path.display()),
+        "is it mounted, and readable for this user?",
+    ))
+}
+
+/// A variable of the environment, unless it is empty.
+#[expect(clippy::disallowed_methods, reason = "this is the door to the environment")]
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Now.
+#[expect(clippy::disallowed_methods, reason = "this is the door to the clock")]
+#[must_use]
+pub fn now() -> Moment {
+    Moment::from_unix(time::OffsetDateTime::now_utc().unix_timestamp())
+}
+
+/// Waits.
+#[expect(clippy::disallowed_methods, reason = "this is the door to pauses")]
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}

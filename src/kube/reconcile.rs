@@ -1,0 +1,224 @@
+//! One look at the workload, and what follows from it: facts, decision, image, one write, what was said. The order of it, and no rules.
+
+use serde_json::json;
+
+use crate::error::{Class, Error};
+use crate::kube::api::{Api, Trouble};
+use crate::kube::figures::Figures;
+use crate::kube::image::credentials::Credentials;
+use crate::kube::image::registry::Registries;
+use crate::kube::image::{Trust, Verified, image};
+use crate::kube::next::{Decision, Facts, Wanted, When, Why, decide, differs};
+use crate::kube::outside::{Deadline, Outside, now};
+use crate::kube::pods::{Pod, complaint, next_illness, pods, stuck};
+use crate::kube::settings::Settings;
+use crate::kube::voice::Voice;
+use crate::kube::windows::{Standing, standing};
+use crate::kube::workload::{Kind, Workload};
+use crate::offers::reply::Offered;
+use crate::rules::moment::Moment;
+use crate::rules::release::Release;
+
+/// Everything that a look needs, and what earlier ones have left.
+pub struct Updater {
+    /// What is asked for.
+    pub settings: Settings,
+    /// The API server.
+    pub api: Api,
+    /// Other servers.
+    pub outside: Outside,
+    /// Of registries.
+    pub credentials: Credentials,
+    /// Whose word on an image is taken.
+    pub trust: Trust,
+    /// What is said.
+    pub voice: Voice,
+    /// What is counted.
+    pub figures: Figures,
+    /// What was found to be signed.
+    pub verified: Verified,
+    /// The event that was written last.
+    pub told: Option<(String, String)>,
+}
+
+/// What a look came to.
+pub struct Looked {
+    /// When another one may come to something else, although nothing happens.
+    pub again: Option<Moment>,
+}
+
+impl Updater {
+    /// Looks at the workload, and does what follows.
+    ///
+    /// # Errors
+    /// [`Trouble::Conflict`]: it has changed meanwhile; look again at once. Everything else: later.
+    pub fn reconcile(&mut self, workload: &Workload, deadline: Deadline) -> Result<Looked, Trouble> {
+        if workload.is_skipped() {
+            self.voice.info("Reconciliation disabled by resource annotations. Skipping.", &[]);
+            self.figures.count("skipped", now());
+            return Ok(Looked { again: None });
+        }
+        let current = workload.current(&self.settings.container).map_err(|why| self.unfit(workload, &why))?;
+        let wanted = self.settings.source.ask(&self.outside, deadline, |offered| differs(current.as_ref(), offered))?;
+        let name = |release: Option<&Release>| release.map(ToString::to_string).unwrap_or_default();
+        self.figures.versions(name(current.as_ref()), name(release(&wanted.offered)));
+        let (facts, pods) = self.facts(workload, current, wanted, deadline)?;
+        let decision = decide(&facts);
+        match &decision {
+            Decision::Update { to, why } => self.update(workload, &facts, to, why, deadline)?,
+            other => self.explain(workload, &facts, other, deadline),
+        }
+        if matches!(decision, Decision::UpToDate) {
+            self.unblock(workload, &pods, deadline)?;
+        }
+        let again = [decision.look_again(), next_illness(&pods, now())];
+        Ok(Looked { again: again.into_iter().flatten().min() })
+    }
+
+    /// What the decision is made on. Windows are looked up only where they can matter.
+    fn facts(
+        &self,
+        workload: &Workload,
+        current: Option<Release>,
+        wanted: Wanted,
+        deadline: Deadline,
+    ) -> Result<(Facts, Vec<Pod>), Trouble> {
+        let selector = workload.selector().map_err(|why| self.unfit(workload, &why))?;
+        let pods = pods(&self.api.pods(&selector, deadline)?);
+        let windows = if wanted.when == When::Windows && differs(current.as_ref(), &wanted.offered) {
+            let secret = self.api.secret(&format!("{}-shared-state", self.settings.name), deadline)?;
+            standing(secret.as_ref(), now())
+        } else {
+            Standing::NoneAhead(String::new())
+        };
+        let facts = Facts { current, wanted, complaint: complaint(&pods, now()), windows, downgrades: self.settings.downgrades };
+        Ok((facts, pods))
+    }
+
+    fn update(&mut self, workload: &Workload, facts: &Facts, to: &Release, why: &Why, deadline: Deadline) -> Result<(), Trouble> {
+        match &self.trust {
+            Trust::SignedBy(_) => {}
+            Trust::Registry => self.voice.warning("The image is NOT verified: --insecure-no-verify-image is set.", &[]),
+            Trust::Nobody => {
+                self.voice.warning("The image is NEITHER resolved NOR verified: --insecure-no-resolve-image is set.", &[])
+            }
+        }
+        let mut registries = Registries::new(&self.outside, &self.credentials);
+        let image = image(&mut registries, &self.settings.repository, to, &self.trust, &mut self.verified, deadline);
+        if let Err(error) = &image {
+            if error.class == Class::Config {
+                self.voice.error("Image verification failed, not updating.", error);
+            }
+            self.tell(workload, "Warning", "ImageRefused", &error.what, deadline);
+        }
+        let image = image?;
+        let image = image.to_string();
+        self.voice.info("Updating podSpec with image", &[("image", image.clone()), ("why", why.to_string())]);
+        let object = workload.with_image(&self.settings.container, &image);
+        self.api.replace(workload.kind, &self.settings.name, &object, deadline)?;
+        let from = facts.current.as_ref().map_or_else(|| "an unknown version".to_owned(), ToString::to_string);
+        self.tell(workload, "Normal", "Updated", &format!("from {from} to {to}: {why}"), deadline);
+        self.figures.count("updated", now());
+        Ok(())
+    }
+
+    /// Says why nothing is updated, in the sentences that people know.
+    fn explain(&mut self, workload: &Workload, facts: &Facts, decision: &Decision, deadline: Deadline) {
+        let current = facts.current.as_ref().map_or_else(String::new, |release| format!("v{release}"));
+        match decision {
+            Decision::UpToDate => {
+                let sentence = format!("{} is already up-to-date, not updating.", workload.kind.name());
+                let same = format!("no new version (current: \"{current}\", next: \"{current}\")");
+                self.voice.info(&sentence, &[("err", same)]);
+                self.figures.count("up-to-date", now());
+            }
+            Decision::NoTarget => {
+                self.voice.info("No version is wanted now, not updating.", &[("current", current)]);
+                self.figures.count("no-target", now());
+            }
+            Decision::Wait { to, until } => {
+                let more = [("current", current), ("next", format!("v{to}")), ("until", until.to_string())];
+                self.voice.info("No maintenance triggered, not updating.", &more);
+                self.figures.count("waiting", now());
+                self.tell(workload, "Normal", "UpdateWaits", &format!("{to} waits for {until}"), deadline);
+            }
+            Decision::Refuse(to) => {
+                let why = format!("{to} is of a lower major version than {current}: --allow-major-downgrade would follow it");
+                self.voice.warning("A lower major version is wanted, not updating.", &[("err", why.clone())]);
+                self.figures.count("refused", now());
+                self.tell(workload, "Warning", "DowngradeRefused", &why, deadline);
+            }
+            // `update` says that.
+            Decision::Update { .. } => {}
+        }
+    }
+
+    /// Ends pods that keep a roll-out from going on.
+    fn unblock(&mut self, workload: &Workload, pods: &[Pod], deadline: Deadline) -> Result<(), Trouble> {
+        let Some(revision) = workload.update_revision() else { return Ok(()) };
+        for pod in stuck(pods, revision, now()) {
+            self.voice.info("Deleting a pod that keeps the roll-out from going on", &[("pod", pod.name.clone())]);
+            self.api.delete_pod(&pod.name, &pod.uid, deadline)?;
+            self.tell(
+                workload,
+                "Normal",
+                "RolloutUnblocked",
+                &format!("pod {} was ill and of an older revision", pod.name),
+                deadline,
+            );
+        }
+        Ok(())
+    }
+
+    /// What a person reads in `kubectl describe`. Once, as long as it stays so.
+    fn tell(&mut self, workload: &Workload, kind: &str, reason: &str, message: &str, deadline: Deadline) {
+        let news = Some((reason.to_owned(), message.to_owned()));
+        if self.told == news {
+            return;
+        }
+        let (name, at) = (&self.settings.name, now().rfc3339());
+        let event = json!({
+            "apiVersion": "v1", "kind": "Event", "type": kind, "reason": reason, "count": 1,
+            // What the API server takes.
+            "message": message.chars().take(1000).collect::<String>(),
+            "metadata": {"generateName": format!("{name}."), "namespace": self.settings.namespace},
+            "involvedObject": {
+                "apiVersion": "apps/v1", "kind": workload.kind.name(), "uid": workload.uid(),
+                "name": name, "namespace": self.settings.namespace,
+            },
+            "source": {"component": "teleport-kube-agent-updater"},
+            "firstTimestamp": at, "lastTimestamp": at,
+        });
+        match self.api.tell(&event, deadline) {
+            Ok(()) => self.told = news,
+            Err(trouble) => self.voice.debug("An event cannot be written", &[("err", format!("{trouble:?}"))]),
+        }
+    }
+
+    fn unfit(&self, workload: &Workload, why: &str) -> Error {
+        let what = format!("{} {}/{} {why}", workload.kind.name(), self.settings.namespace, self.settings.name);
+        Error::new(Class::Config, what, "is it the agent's? Then name its container with --container-name")
+    }
+}
+
+impl Updater {
+    /// The workload, whichever kind it is of, and the version of everything that this is as of.
+    ///
+    /// # Errors
+    /// The API server does not say.
+    pub fn find(&self, deadline: Deadline) -> Result<Option<(Workload, String)>, Trouble> {
+        for kind in Kind::ALL {
+            if let (Some(workload), version) = self.api.workload(kind, &self.settings.name, deadline)? {
+                return Ok(Some((workload, version)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn release(offered: &Offered) -> Option<&Release> {
+    match offered {
+        Offered::Release(release) => Some(release),
+        Offered::NoTarget => None,
+    }
+}
