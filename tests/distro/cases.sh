@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
 suites=(apt repositories trust hostile systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
     package_bare dnf_bare zypper_bare package_bare_systemd dnf_bare_systemd zypper_bare_systemd
-    package_pages_systemd package_server_systemd dnf_server_systemd zypper_server_systemd watch_systemd)
+    package_pages_systemd package_server_systemd dnf_server_systemd zypper_server_systemd watch_systemd kube)
 results=$1
 pattern=${2:-}
 
@@ -19,6 +19,7 @@ host_of() {
         zypper*) echo rpm-zypper ;;
         package*) echo package-tools ;;
         watch*) echo watch-tools ;;
+        kube) echo kube-tools ;;
         *) echo repository ;;
     esac
 }
@@ -65,6 +66,7 @@ run_case() {
 : >"$results"
 jobs=0
 for suite in "${suites[@]}"; do
+    [[ $suite != kube || ${SKIP_KUBE:-} != 1 ]] || continue
     for file in $(files_of "$suite"); do
         while read -r name; do
             [[ "$suite $name" =~ $pattern ]] || continue

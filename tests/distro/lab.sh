@@ -54,6 +54,7 @@ lab_can_work() {
 lab_build_binaries() {
     LAB_BINARY=$(lab_build teleport-upgrade "${LAB_BINARY:-}") || exit
     LAB_SERVER=$(lab_build teleport-version-server "${LAB_SERVER:-}") || exit
+    LAB_KUBE_UPDATER=$(lab_build teleport-kube-agent-updater "${LAB_KUBE_UPDATER:-}") || exit
 }
 # lab_build NAME [PROGRAM]: prints the program, which is built if none is given.
 lab_build() {
@@ -72,6 +73,19 @@ lab_build_packages() {
     local build=("$LAB_TOP/deb/build" --arch "$(dpkg --print-architecture)" --out "$LAB_DIR/packages")
     LAB_PACKAGES=$(as_owner "${build[@]}" teleport-ent-updater --binary "$LAB_BINARY" &&
         as_owner "${build[@]}" teleport-version-server --binary "$LAB_SERVER") || lab_stop 'the packages could not be built'
+}
+
+# A real Kubernetes control plane: kube-apiserver and kube-controller-manager, as they are or as .zst; sets LAB_KUBE, or fails.
+lab_find_kube() {
+    local directory
+    for directory in "${KUBEBUILDER_ASSETS:-}" "$LAB_TOP/../shared/envtest"; do
+        if [[ -n $directory && $(find "$directory/" -maxdepth 1 -name 'kube-apiserver*' -o -maxdepth 1 -name 'kube-controller-manager*' 2>/dev/null | wc -l) -ge 2 ]]; then
+            LAB_KUBE=$(cd "$directory" && pwd)
+            return
+        fi
+    done
+    LAB_KUBE=''
+    return 1
 }
 
 # The stand-in agents, one static program per version and temper, the meter of tests/bench, the watcher of hostile-host.sh, and what kills
@@ -98,13 +112,15 @@ lab_build_programs() {
 
 # lab_enter COMMAND ARG...: COMMAND, a function or program that sandbox.sh knows, as root inside the lab.
 lab_enter() {
+    lab_find_kube || true
     local -a scope=()
     lab_can_work
     lab_build_programs
     # systemd wants to be told that the cgroups of the booted sandboxes are none of its business.
     if [[ -d /run/systemd/system ]]; then scope=(systemd-run --scope --quiet --collect -p Delegate=yes --); fi
     as_root "${scope[@]}" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-        TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 LAB_BINARY="${LAB_BINARY:-}" LAB_SERVER="${LAB_SERVER:-}" LAB_PACKAGES="${LAB_PACKAGES:-}" FULL="${FULL:-}" JOBS="${JOBS:-4}" LAB_OWNER="$(lab_owner)" \
+        TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 LAB_BINARY="${LAB_BINARY:-}" LAB_SERVER="${LAB_SERVER:-}" LAB_KUBE_UPDATER="${LAB_KUBE_UPDATER:-}" LAB_KUBE="${LAB_KUBE:-}" \
+        SKIP_KUBE="${SKIP_KUBE:-}" LAB_PACKAGES="${LAB_PACKAGES:-}" FULL="${FULL:-}" JOBS="${JOBS:-4}" LAB_OWNER="$(lab_owner)" \
         http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" \
         unshare --mount --pid --fork --kill-child --mount-proc \
         bash "$LAB_TOP/tests/distro/sandbox.sh" open "$@"

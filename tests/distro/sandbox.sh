@@ -80,6 +80,11 @@ furnish_lab() {
         name=${package##*/}
         [[ -z $package ]] || cp "$package" "$VIEW/lab/${name%%_*}.deb"
     done <<<"${LAB_PACKAGES:-}"
+    if [[ -n ${LAB_KUBE_UPDATER:-} ]]; then cp "$LAB_KUBE_UPDATER" "$VIEW/lab/bin/teleport-kube-agent-updater"; fi
+    if [[ -n ${LAB_KUBE:-} ]]; then
+        mkdir "$VIEW/lab/kube"
+        mount --bind -o ro "$LAB_KUBE" "$VIEW/lab/kube"
+    fi
     [[ ${FULL:-} != 1 ]] || : >"$VIEW/lab/full"
     if [[ -d $LAB_DIR/programs ]]; then cp "$LAB_DIR"/programs/* "$VIEW/lab/bin/"; fi
 }
@@ -244,7 +249,7 @@ layers_of() {
         repository|rpm-tools) layers_of base ;;
         package-tools) layers_of repository ;;
         watch-tools) layers_of package-tools ;;
-        bench-tools) layers_of repository ;;
+        bench-tools|kube-tools) layers_of repository ;;
         rpm-repository) layers_of rpm-tools ;;
         rpm-dnf|rpm-zypper) layers_of rpm-repository ;;
         *) stop "there is no layer called $1" ;;

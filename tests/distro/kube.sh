@@ -1,0 +1,272 @@
+# shellcheck shell=bash disable=SC2119,SC2154 # host.sh sets code, said and out
+# The updater of agents in Kubernetes, before a real API server, its real controllers and a real registry. Each function is a case.
+# shellcheck source=tests/distro/kube-host.sh
+source "${BASH_SOURCE[0]%/*}/kube-host.sh"
+
+an_agent_is_updated_to_a_signed_image_in_its_window_as_the_chart_starts_the_updater() {
+    local digest before
+    cluster StatefulSet 2
+    publish 16.1.7 >/dev/null
+    digest=$(publish 16.2.0)
+    sign "$digest" ours
+    start_updater --verification-key=$K/ours.pub
+    wait_until_said 'StatefulSet is already up-to-date, not updating.'
+
+    wanted 'static_version: v16.2.0'
+    look
+    wait_until_said 'No maintenance triggered, not updating.'
+    [[ $(image) == "$IMAGES/teleport:16.1.7" ]] || failed "it is on $(image)"
+    before=$(requests)
+    sleep 3
+    [[ $(requests) == "$before" ]] || failed 'it asks although nothing happens'
+
+    windows open
+    before=$(k get statefulset agent -o json | jq -S 'del(.metadata.managedFields, .metadata.resourceVersion, .metadata.generation, .status, .metadata.annotations)')
+    look
+    wait_for_image "$IMAGES/teleport:16.2.0@$digest"
+    wait_until_said 'Updating podSpec with image'
+    [[ $(k get statefulset agent -o json | jq -S 'del(.metadata.managedFields, .metadata.resourceVersion, .metadata.generation, .status, .metadata.annotations)' |
+        sed "s,$IMAGES/teleport:16.2.0@$digest,$IMAGES/teleport:16.1.7,") == "$before" ]] || failed 'it has changed more than the image'
+    # The controller replaces one pod after the other, as each becomes ready.
+    for _ in {1..60}; do
+        all_well 2>/dev/null || true
+        ! pods_are 2 "$IMAGES/teleport:16.2.0@$digest" || break
+        sleep 0.5
+    done
+    wait_for_pods 2 "$IMAGES/teleport:16.2.0@$digest"
+    [[ $(events) == *'UpdateWaits: 16.2.0 waits for the window from '* && $(events) == *'Updated: from 16.1.7 to 16.2.0: within the window from '* ]] ||
+        failed "the events are $(events)"
+    curl -sf http://127.0.0.1:8080/metrics | grep -qF 'teleport_kube_agent_updater_agent_version{current="16.2.0",wanted="16.2.0"} 1' || failed 'the metrics are of other versions'
+    expect_never_said 'error'
+    stop_updater
+}
+
+a_deployment_is_updated_at_once_when_that_is_critical_or_it_is_ill_or_has_no_windows_and_never_to_a_lower_major() {
+    cluster Deployment
+    start_updater --insecure-no-resolve-image
+    wait_until_said 'Deployment is already up-to-date, not updating.'
+    wait_until_said 'Images will be NEITHER resolved NOR verified'
+
+    note 'critical'
+    wanted 'static_version: v16.2.0, critical: true'
+    look deployment
+    wait_for_image "$IMAGES/teleport:16.2.0" deployment
+    wait_until_said 'The image is NEITHER resolved NOR verified'
+
+    note 'no window ahead'
+    all_well
+    windows past
+    wanted 'static_version: v16.3.0'
+    look deployment
+    wait_for_image "$IMAGES/teleport:16.3.0" deployment
+
+    note 'suspended, then ill, to a lower version of the same major'
+    windows closed
+    wait_for_pods 1 "$IMAGES/teleport:16.3.0"
+    all_well
+    k annotate deployment agent teleport.dev/skipreconcile=true >/dev/null
+    wait_until_said 'Reconciliation disabled by resource annotations. Skipping.'
+    wanted 'static_version: v16.2.1'
+    pod_is "$(pods | tail -n 1)" False '6 minutes ago'
+    sleep 2
+    [[ $(image deployment) == "$IMAGES/teleport:16.3.0" ]] || failed 'it was not suspended'
+    k annotate deployment agent teleport.dev/skipreconcile- >/dev/null
+    wait_for_image "$IMAGES/teleport:16.2.1" deployment
+    [[ $(events) == *'Updated: from 16.3.0 to 16.2.1: pod agent-'*' has not been ready since '* ]] || failed "the events are $(events)"
+
+    note 'a lower major, nothing at all, and a higher major'
+    wanted 'static_version: v15.4.0, critical: true'
+    look deployment
+    wait_until_said 'A lower major version is wanted, not updating.'
+    wanted 'static_version: none'
+    look deployment
+    wait_until_said 'No version is wanted now, not updating.'
+    [[ $(image deployment) == "$IMAGES/teleport:16.2.1" ]] || failed "it is on $(image deployment)"
+    wanted 'static_version: v17.0.0, critical: true'
+    look deployment
+    wait_for_image "$IMAGES/teleport:17.0.0" deployment
+    stop_updater
+}
+
+a_roll_out_that_waits_for_a_pod_that_never_gets_ready_is_let_go_on() {
+    policy=OrderedReady
+    cluster StatefulSet
+    pod_is agent-0 False '10 minutes ago'
+    wanted 'static_version: v16.2.0'
+    start_updater --insecure-no-resolve-image
+    wait_for_image "$IMAGES/teleport:16.2.0"
+    wait_until_said 'Deleting a pod that keeps the roll-out from going on'
+    wait_for_pods 1 "$IMAGES/teleport:16.2.0"
+    [[ $(events) == *'RolloutUnblocked: pod agent-0 was ill and of an older revision'* ]] || failed "the events are $(events)"
+    # The new one has never been ready, and is left alone.
+    pod_is agent-0 True
+    look
+    wait_until_said 'StatefulSet is already up-to-date, not updating.' 2
+    (($(times_said 'Deleting a pod') == 1)) || failed 'it has deleted more than that pod'
+    stop_updater
+}
+
+only_images_that_the_trusted_key_has_signed_are_taken() {
+    local digest
+    cluster StatefulSet
+    signing_key rsa rsa
+    signing_key strange p256
+    windows open
+    # Whoever wants a token shows a name and password: Docker's config.json.
+    mkdir /run/lab/docker
+    printf 'puller:%s\n' "$(openssl passwd -apr1 secret)" >/run/lab/passwords
+    serve_with "$(in_front nginx.conf proxy.example.test | sed 's,location / {,location /token { root /srv/lab/answers; auth_basic tokens; auth_basic_user_file /run/lab/passwords; }\n&,')"
+    printf '{"auths":{"%s":{"auth":"%s"}}}' $IMAGES "$(printf puller:wrong | base64)" >/run/lab/docker/config.json
+    updater_environment=(DOCKER_CONFIG=/run/lab/docker)
+    publish 16.1.7 >/dev/null
+    digest=$(publish 16.2.0)
+    start_updater --verification-key=$K/ours.pub --pull-credentials=docker
+    refuses() { # refuses WHY
+        look
+        wait_until_said "$1"
+        [[ $(image) == "$IMAGES/teleport:16.1.7" ]] || failed "it took what was $1"
+    }
+    wanted 'static_version: v16.2.0'
+    refuses 'https://proxy.example.test/token?scope=repository%3Ateleport%3Apull&service=lab was answered with the HTTP status 401'
+    stop_updater
+    printf '{"auths":{"%s":{"auth":"%s"}}}' $IMAGES "$(printf puller:secret | base64)" >/run/lab/docker/config.json
+    start_updater --verification-key=$K/ours.pub --pull-credentials=docker
+    refuses "there is no sha256-${digest#sha256:}.sig beside it"
+    sign "$digest" strange
+    refuses 'another key has made it'
+    sign "$digest" ours "sha256:$(printf 0 | sha256sum | cut -d' ' -f1)"
+    refuses 'it is for another image'
+    wanted 'static_version: v16.9.9'
+    refuses 'there is no image releases.example.com:5000/teleport:16.9.9'
+    (($(times_said 'Image verification failed, not updating.') >= 3)) || failed 'it does not say that the verification failed'
+    [[ $(events) == *'ImageRefused: '*' is not signed as it has to be: another key has made it'* ]] || failed "the events are $(events)"
+
+    note 'one good signature among others is enough'
+    wanted 'static_version: v16.2.0'
+    sign "$digest" strange "$digest" ours "$digest"
+    look
+    wait_for_image "$IMAGES/teleport:16.2.0@$digest"
+    stop_updater
+
+    note 'RSA, and Teleport own key, which has signed none of these'
+    digest=$(publish 16.3.0)
+    sign "$digest" rsa
+    wanted 'static_version: v16.3.0, critical: true'
+    start_updater --pull-credentials=docker || true
+    wait_until_said "@$digest is not signed as it has to be: another key has made it"
+    [[ $(image) == "$IMAGES/teleport:16.2.0@"* ]] || failed 'Teleport has signed it?'
+    stop_updater
+    start_updater --verification-key=$K/rsa.pub --pull-credentials=docker
+    wait_for_image "$IMAGES/teleport:16.3.0@$digest"
+    stop_updater
+
+    note 'nobody has to have signed it'
+    digest=$(publish 16.3.1)
+    wanted 'static_version: v16.3.1, critical: true'
+    start_updater --insecure-no-verify-image --pull-credentials=docker
+    wait_for_image "$IMAGES/teleport:16.3.1@$digest"
+    wait_until_said 'The image is NOT verified: --insecure-no-verify-image is set.'
+    stop_updater
+}
+
+it_survives_a_restart_of_the_api_server_a_new_token_conflicts_and_another_updater() {
+    local before writer first
+    cluster StatefulSet
+    # Hundreds of containers: an object as large as they get.
+    k get statefulset agent -o json | jq 'del(.metadata.annotations) | .spec.template.spec.containers += [range(200) | {name: "more-\(.)", image: "example.test/more:1", env: [{name: "NAME", value: ("x" * 200)}]}]' |
+        k replace -f - >/dev/null
+    wait_for_pods 1
+    all_well
+    start_updater --insecure-no-resolve-image
+    wait_until_said 'StatefulSet is already up-to-date, not updating.'
+    first=$updater
+
+    note 'the API server dies and comes back'
+    kill -9 "$apiserver"
+    wait_until_said 'It is tried again'
+    start_apiserver
+    wanted 'static_version: v16.2.0, critical: true'
+    look
+    wait_for_image "$IMAGES/teleport:16.2.0"
+
+    note 'another token, and the one before is worth nothing'
+    k delete secret "$(k get serviceaccount agent-updater -o jsonpath='{.secrets[0].name}')" >/dev/null
+    wait_for 'another token' bash -c "kubectl --kubeconfig $K/kubeconfig -n $NS get secret -o name | grep -q agent-updater-token"
+    # The API server remembers for ten seconds whom it has let in.
+    sleep 11
+    look
+    wait_until_said 'HTTP status 401'
+    k get secret "$(k get secret -o name | grep agent-updater-token | cut -d/ -f2)" -o jsonpath='{.data.token}' | base64 -d >$ACCOUNT/token.new
+    mv $ACCOUNT/token.new $ACCOUNT/token
+    wanted 'static_version: v16.2.1, critical: true'
+    look
+    wait_for_image "$IMAGES/teleport:16.2.1"
+
+    note 'two updaters, and somebody who writes all the time'
+    LOG=/run/lab/second.log health=8083 start_updater --insecure-no-resolve-image --healthz-addr=127.0.0.1:8083 --metrics-addr=0
+    before=$(k get statefulset agent -o jsonpath='{.metadata.generation}')
+    (for n in {1..12}; do k label --overwrite statefulset agent "n=$n"; done >/dev/null) &
+    writer=$!
+    wanted 'static_version: v16.3.0, critical: true'
+    wait_for_image "$IMAGES/teleport:16.3.0"
+    wait "$writer"
+    sleep 2
+    [[ $(image) == "$IMAGES/teleport:16.3.0" && $(k get statefulset agent -o jsonpath='{.metadata.labels.n}') == 12 ]] || failed 'somebody has lost a write'
+    [[ $(k get statefulset agent -o jsonpath='{.metadata.generation}') == $((before + 1)) ]] || failed 'both of them have changed it'
+    [[ $(k get statefulset agent -o json | jq '.spec.template.spec.containers | length') == 202 ]] || failed 'containers were lost'
+    stop_updater
+    updater=$first
+    stop_updater
+}
+
+a_proxy_with_managed_updates_is_asked_first_also_with_a_private_authority() {
+    cluster StatefulSet
+    private_ca teleport.example.com
+    mkdir -p /srv/lab/find/webapi
+    says() { printf '{"server_version":"17.0.0","auto_update":{"agent_version":"%s","agent_auto_update":%s}}' "$1" "$2" >/srv/lab/find/webapi/find; }
+    says 16.2.0 false
+    serve_with "$(in_front nginx.conf proxy.example.test)" \
+        "server { listen 443 ssl; server_name teleport.example.com; root /srv/lab/find; ssl_certificate $K/private-server.pem; ssl_certificate_key $K/private-server.key; }"
+    windows open
+    wanted 'static_version: v16.3.0, critical: true'
+    # What the chart sets for a private authority; the version server has the system's.
+    updater_environment=("SSL_CERT_FILE=$K/private.pem")
+    start_updater --insecure-no-resolve-image --proxy-address=teleport.example.com:443 --update-group=prod
+    wait_until_said 'No maintenance triggered, not updating.'
+    expect_asked 'teleport.example.com/webapi/find?group=prod 200'
+    [[ $(events) == *'UpdateWaits: 16.2.0 waits for the proxy to say that this group is to be updated'* ]] || failed "the events are $(events)"
+    says 16.2.0 true
+    look
+    wait_for_image "$IMAGES/teleport:16.2.0"
+    note 'a proxy that answers is believed, and one that does not know what is asked is not asked for more'
+    printf '<html>' >/srv/lab/find/webapi/find
+    look
+    wait_until_said 'which is no answer of a proxy'
+    [[ $(image) == "$IMAGES/teleport:16.2.0" ]] || failed "it is on $(image)"
+    rm /srv/lab/find/webapi/find
+    look
+    wait_for_image "$IMAGES/teleport:16.3.0"
+    stop_updater
+}
+
+the_image_is_small_the_same_each_time_and_taken_by_a_registry() {
+    local layer
+    local -a programs=(--amd64 "$UPDATER" --arm64 "$UPDATER")
+    mkdir -p $K
+    in_this_tree kubernetes/image /tmp/one --tag 16.4.0 --tag 16.5.0 "${programs[@]}"
+    (umask 077 && TZ=Asia/Seoul in_this_tree kubernetes/image /tmp/two --tag 16.4.0 --tag 16.5.0 "${programs[@]}")
+    diff -r /tmp/one /tmp/two || failed 'the images differ'
+    [[ $(skopeo inspect --raw oci:/tmp/one:16.5.0 | jq -r '[.manifests[].platform.architecture] | join(" ")') == 'amd64 arm64' ]] || failed 'it is not for both'
+    [[ $(skopeo inspect --override-arch arm64 oci:/tmp/one:16.4.0 | jq -r '.Os + " " + .Architecture') == 'linux arm64' ]] || failed 'skopeo takes it for another one'
+    registry
+    skopeo copy --quiet --all --dest-tls-verify=false oci:/tmp/one:16.4.0 docker://127.0.0.1:5001/updater:16.4.0
+    [[ $(curl -sS -H 'Accept: application/vnd.oci.image.index.v1+json' http://127.0.0.1:5001/v2/updater/manifests/16.4.0 | sha256sum | cut -d' ' -f1) == \
+        "$(jq -r '.manifests[0].digest' /tmp/one/index.json | cut -d: -f2)" ]] || failed 'the registry has another one'
+    layer=$(jq -r '.layers[0].digest' "/tmp/one/blobs/sha256/$(jq -r '.manifests[0].digest' "/tmp/one/blobs/sha256/$(jq -r '.manifests[0].digest' /tmp/one/index.json | cut -d: -f2)" | cut -d: -f2)")
+    mkdir /tmp/root
+    tar -xzf "/tmp/one/blobs/sha256/${layer#sha256:}" -C /tmp/root
+    [[ $(cd /tmp/root && find . -type f | sort | paste -sd' ') == './etc/ssl/certs/ca-certificates.crt ./teleport-kube-agent-updater' ]] || failed 'it contains something else'
+    [[ $(chroot --userspec=65532:65532 /tmp/root /teleport-kube-agent-updater --version) == v* ]] || failed 'its program does not run in it'
+    (($(stat -c %s /tmp/root/teleport-kube-agent-updater /tmp/root/etc/ssl/certs/ca-certificates.crt | awk "{ n += \$1 } END { print n }") <= 4000000)) || failed 'it is larger than 4 MB'
+    echo "figure: image $(stat -c %s "/tmp/one/blobs/sha256/${layer#sha256:}") bytes compressed, of at most 4000000 unpacked"
+}
