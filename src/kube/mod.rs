@@ -15,6 +15,8 @@ pub mod next;
 pub mod outside;
 pub mod pods;
 pub mod probes;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod query;
 pub mod reconcile;
 pub mod settings;

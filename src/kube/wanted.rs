@@ -28,7 +28,7 @@ pub struct Source {
 
 /// What a proxy says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     Says(Wanted),
     /// It is older than managed updates, or does not use them.
     NotImplemented,
@@ -96,7 +96,7 @@ struct AutoUpdate {
 }
 
 /// Reads the answer of `/webapi/find` (reference, section 4).
-fn found(body: &[u8]) -> Result<Found, String> {
+pub(super) fn found(body: &[u8]) -> Result<Found, String> {
     if body.len() > LARGEST {
         return Err(format!("more than {LARGEST} bytes"));
     }

@@ -147,7 +147,7 @@ push_manifest() { # push_manifest REPOSITORY TAG FILE: prints its digest
 publish() {
     local layout=/tmp/layout-$1
     printf 'agent %s\n' "$1" >/tmp/program
-    in_this_tree kubernetes/image "$layout" --tag "$1" --amd64 /tmp/program --arm64 /tmp/program --ca-bundle /srv/lab/tls/ca.pem >/dev/null
+    in_this_tree kubernetes/image "$layout" --tag "$1" --amd64 /tmp/program --arm64 /tmp/program --ca-bundle /srv/lab/tls/ca.pem --licences /dev/null >/dev/null
     skopeo copy --quiet --all --dest-tls-verify=false "oci:$layout:$1" "docker://127.0.0.1:5001/teleport:$1"
     jq -r '.manifests[0].digest' "$layout/index.json"
 }

@@ -11,6 +11,7 @@ an_agent_is_updated_to_a_signed_image_in_its_window_as_the_chart_starts_the_upda
     sign "$digest" ours
     start_updater --verification-key=$K/ours.pub
     wait_until_said 'StatefulSet is already up-to-date, not updating.'
+    [[ $(curl -sf http://127.0.0.1:8081/healthz) == ok ]] || failed 'the kubelet would restart it'
 
     wanted 'static_version: v16.2.0'
     look
@@ -253,6 +254,8 @@ the_image_is_small_the_same_each_time_and_taken_by_a_registry() {
     local layer
     local -a programs=(--amd64 "$UPDATER" --arm64 "$UPDATER")
     mkdir -p $K
+    # As its person has it: it asks cargo whose licences these are.
+    in_this_tree() { env PATH="$(cat /run/lab/home)/.cargo/bin:$PATH" CARGO_HOME="$(cat /run/lab/home)/.cargo" RUSTUP_HOME="$(cat /run/lab/home)/.rustup" CARGO_NET_OFFLINE=true "/run/lab/tree/$1" "${@:2}"; }
     in_this_tree kubernetes/image /tmp/one --tag 16.4.0 --tag 16.5.0 "${programs[@]}"
     (umask 077 && TZ=Asia/Seoul in_this_tree kubernetes/image /tmp/two --tag 16.4.0 --tag 16.5.0 "${programs[@]}")
     diff -r /tmp/one /tmp/two || failed 'the images differ'
@@ -265,8 +268,10 @@ the_image_is_small_the_same_each_time_and_taken_by_a_registry() {
     layer=$(jq -r '.layers[0].digest' "/tmp/one/blobs/sha256/$(jq -r '.manifests[0].digest' "/tmp/one/blobs/sha256/$(jq -r '.manifests[0].digest' /tmp/one/index.json | cut -d: -f2)" | cut -d: -f2)")
     mkdir /tmp/root
     tar -xzf "/tmp/one/blobs/sha256/${layer#sha256:}" -C /tmp/root
-    [[ $(cd /tmp/root && find . -type f | sort | paste -sd' ') == './etc/ssl/certs/ca-certificates.crt ./teleport-kube-agent-updater' ]] || failed 'it contains something else'
+    [[ $(cd /tmp/root && find . -type f | sort | paste -sd' ') == \
+        './etc/ssl/certs/ca-certificates.crt ./teleport-kube-agent-updater ./usr/share/licenses/LICENSE ./usr/share/licenses/third-party-licences' ]] || failed 'it contains something else'
+    grep -q '^==== spki v' /tmp/root/usr/share/licenses/third-party-licences || failed 'licences are missing'
     [[ $(chroot --userspec=65532:65532 /tmp/root /teleport-kube-agent-updater --version) == v* ]] || failed 'its program does not run in it'
-    (($(stat -c %s /tmp/root/teleport-kube-agent-updater /tmp/root/etc/ssl/certs/ca-certificates.crt | awk "{ n += \$1 } END { print n }") <= 4000000)) || failed 'it is larger than 4 MB'
+    (($(find /tmp/root -type f -printf '%s\n' | awk '{ n += $1 } END { print n }') <= 4000000)) || failed 'it is larger than 4 MB'
     echo "figure: image $(stat -c %s "/tmp/one/blobs/sha256/${layer#sha256:}") bytes compressed, of at most 4000000 unpacked"
 }

@@ -6,15 +6,16 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use teleport_upgrade::properties::Target;
-use teleport_upgrade::{config, host, offers, rules, server};
+use teleport_upgrade::{config, host, kube, offers, rules, server};
 
-const ROOMS: [&[Target]; 6] = [
+const ROOMS: [&[Target]; 7] = [
     &rules::properties::TARGETS,
     &config::properties::TARGETS,
     &offers::properties::TARGETS,
     &host::properties::TARGETS,
     &host::packages::properties::TARGETS,
     &server::properties::TARGETS,
+    &kube::properties::TARGETS,
 ];
 
 static TARGET: OnceLock<&Target> = OnceLock::new();

@@ -3,7 +3,7 @@
 
 /// What a registry wants to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub(in crate::kube) enum Challenge {
     /// Name and password with each request.
     Basic,
     /// A token, which is given out there.
@@ -16,7 +16,7 @@ pub(super) enum Challenge {
 }
 
 /// Reads one header; a scheme that is not known is passed over.
-pub(super) fn challenge(header: &str) -> Option<Challenge> {
+pub(in crate::kube) fn challenge(header: &str) -> Option<Challenge> {
     let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
     if scheme.eq_ignore_ascii_case("basic") {
         return Some(Challenge::Basic);

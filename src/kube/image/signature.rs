@@ -15,18 +15,18 @@ const TYPE: &str = "cosign container image signature";
 /// More signatures than anybody looks at: one a layer.
 const MOST: usize = 64;
 /// No payload is larger, in bytes.
-pub(super) const LARGEST: u64 = 64 * 1024;
+pub(in crate::kube) const LARGEST: u64 = 64 * 1024;
 
 /// One signature, and the payload that it is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Signature {
+pub(in crate::kube) struct Signature {
     /// Where the payload is.
-    pub(super) payload: Digest,
+    pub(in crate::kube) payload: Digest,
     bytes: Vec<u8>,
 }
 
 /// The tag that signatures of this image are found at, in the same repository.
-pub(super) fn tag(image: &Digest) -> String {
+pub(in crate::kube) fn tag(image: &Digest) -> String {
     format!("sha256-{}.sig", image.hex())
 }
 
@@ -49,7 +49,7 @@ struct Layer {
 ///
 /// # Errors
 /// It is no manifest.
-pub(super) fn signatures(manifest: &[u8]) -> Result<Vec<Signature>, String> {
+pub(in crate::kube) fn signatures(manifest: &[u8]) -> Result<Vec<Signature>, String> {
     let manifest: Manifest = serde_json::from_slice(manifest).map_err(|error| format!("is no manifest: {error}"))?;
     let read = |layer: &Layer| {
         let payload = layer.digest.parse().ok().filter(|_| layer.size <= LARGEST)?;
@@ -78,7 +78,7 @@ impl Signature {
     ///
     /// # Errors
     /// Why it does not, as the end of a sentence.
-    pub(super) fn vouches(&self, payload: &[u8], image: &Digest, key: &Key) -> Result<(), String> {
+    pub(in crate::kube) fn vouches(&self, payload: &[u8], image: &Digest, key: &Key) -> Result<(), String> {
         if Digest::of(payload) != self.payload {
             return Err("its payload is another one than it is for".into());
         }
