@@ -1,6 +1,8 @@
 //! The one integration binary.
 
 mod house;
+#[cfg(feature = "kube")]
+mod kube;
 mod offers;
 mod package;
 mod pages;

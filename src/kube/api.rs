@@ -304,23 +304,22 @@ impl Watch {
     /// # Errors
     /// [`Trouble::Expired`], or the connection is no more.
     pub fn wait(&mut self) -> Result<Happened, Trouble> {
+        let mut latest = None;
         loop {
-            let happened = match self.event()? {
-                None => return Ok(Happened::Over),
-                Some(event) => match event.r#type.as_str() {
-                    "ADDED" | "MODIFIED" => Happened::Changed(Box::new(Workload::new(self.kind, event.object))),
-                    "DELETED" => Happened::Deleted,
-                    "ERROR" if event.object.get("code").and_then(Value::as_u64) == Some(410) => return Err(Trouble::Expired),
-                    "ERROR" => return Err(lost(&format!("it says {}", quoted(event.object.to_string().as_bytes()))).into()),
-                    // A bookmark: it lives.
-                    _ => continue,
-                },
-            };
-            let more = self.reader.buffer().contains(&b'\n');
-            if !more || matches!(happened, Happened::Deleted) {
-                return Ok(happened);
+            if latest.is_some() && !self.reader.buffer().contains(&b'\n') {
+                break;
+            }
+            let Some(event) = self.event()? else { break };
+            match event.r#type.as_str() {
+                "ADDED" | "MODIFIED" => latest = Some(Box::new(Workload::new(self.kind, event.object))),
+                "DELETED" => return Ok(Happened::Deleted),
+                "ERROR" if event.object.get("code").and_then(Value::as_u64) == Some(410) => return Err(Trouble::Expired),
+                "ERROR" => return Err(lost(&format!("it says {}", quoted(event.object.to_string().as_bytes()))).into()),
+                // A bookmark: it lives.
+                _ => {}
             }
         }
+        Ok(latest.map_or(Happened::Over, Happened::Changed))
     }
 
     fn event(&mut self) -> Result<Option<Event>, Trouble> {

@@ -51,7 +51,13 @@ impl Outside {
     /// # Errors
     /// [`Class::Config`]: SSL_CERT_FILE names a file without a certificate.
     pub fn real() -> Result<Self, Error> {
-        Ok(Self { web: Web { authorities: authorities()?, proxies: proxies(), user_agent: USER_AGENT, limits: LIMITS } })
+        Ok(Self::over(Web { authorities: authorities()?, proxies: proxies(), user_agent: USER_AGENT, limits: LIMITS }))
+    }
+
+    /// Over these ways.
+    #[must_use]
+    pub fn over(web: Web) -> Self {
+        Self { web }
     }
 
     /// Asks once, over TLS.

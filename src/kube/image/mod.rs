@@ -47,6 +47,13 @@ impl fmt::Display for Image {
 #[derive(Debug, Default)]
 pub struct Verified(BTreeSet<Digest>);
 
+impl Verified {
+    /// This one, too.
+    pub fn remember(&mut self, digest: Digest) {
+        self.0.insert(digest);
+    }
+}
+
 /// The image of a version that may be run.
 ///
 /// # Errors
@@ -74,7 +81,7 @@ pub fn image(
     let digest = Digest::of(&manifest);
     if let Some(key) = key.filter(|_| !verified.0.contains(&digest)) {
         verify(registries, repository, &digest, key, deadline)?;
-        verified.0.insert(digest.clone());
+        verified.remember(digest.clone());
     }
     Ok(image(Some(digest)))
 }

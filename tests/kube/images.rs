@@ -1,0 +1,150 @@
+//! Registries that lie, leave somebody waiting, or lead elsewhere.
+
+use std::sync::{Arc, Mutex};
+
+use teleport_upgrade::kube::image::credentials::Credentials;
+use teleport_upgrade::kube::image::key::Key;
+use teleport_upgrade::kube::image::reference::{Digest, Repository};
+use teleport_upgrade::kube::image::registry::Registries;
+use teleport_upgrade::kube::image::{Trust, Verified, image};
+
+use super::{answer, outside, soon};
+use crate::support::server::Server;
+use crate::support::server::certificates::lab;
+
+/// What a registry answers to the first line of a request, and to what was shown with it.
+type Answers = dyn Fn(&str, &str) -> Vec<u8> + Send + Sync;
+
+fn registry(answers: Arc<Answers>) -> Server {
+    Server::tls(&lab().good, move |mut peer| {
+        while let Some(head) = peer.request() {
+            let shown = head.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization:")).unwrap_or_default();
+            peer.send(answers(head.lines().next().unwrap(), shown));
+        }
+    })
+}
+
+fn repository(server: &Server) -> Repository {
+    format!("localhost:{}/team/teleport", server.port).parse().unwrap()
+}
+
+fn resolved(server: &Server, credentials: &Credentials, trust: &Trust) -> Result<String, String> {
+    let outside = outside();
+    let mut registries = Registries::new(&outside, credentials);
+    let release = "16.2.0".parse().unwrap();
+    let image = image(&mut registries, &repository(server), &release, trust, &mut Verified::default(), soon());
+    image.map(|image| image.to_string()).map_err(|error| error.what)
+}
+
+const NOBODY: fn() -> Credentials = Credentials::default;
+
+#[test]
+fn a_digest_is_computed_and_not_believed() {
+    let lie = format!("Docker-Content-Digest: {}\r\n", Digest::of(b"another"));
+    let server = registry(Arc::new(move |_, _| answer("200 OK", &lie, b"manifest")));
+    let expected = format!("localhost:{}/team/teleport:16.2.0@{}", server.port, Digest::of(b"manifest"));
+    assert_eq!(resolved(&server, &NOBODY(), &Trust::Registry), Ok(expected));
+    assert_eq!(server.asked(), ["GET /v2/team/teleport/manifests/16.2.0 HTTP/1.1"]);
+}
+
+#[test]
+fn without_resolving_no_registry_is_asked() {
+    let server = registry(Arc::new(|_, _| answer("200 OK", "", b"manifest")));
+    assert_eq!(resolved(&server, &NOBODY(), &Trust::Nobody), Ok(format!("localhost:{}/team/teleport:16.2.0", server.port)));
+    assert_eq!(server.accepted(), 0);
+}
+
+/// Storage to which blobs are redirected is not the registry: it gets no token, and what it gives is known by its digest.
+#[test]
+fn a_blob_is_fetched_from_elsewhere_without_credentials_and_known_by_its_digest() {
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&shown);
+    let storage = registry(Arc::new(move |_, authorization| {
+        seen.lock().unwrap().push(authorization.to_owned());
+        answer("200 OK", "", b"payload")
+    }));
+    let to = format!("Location: https://localhost:{}/storage?signed=1\r\n", storage.port);
+    let server = registry(Arc::new(move |line, authorization| match (line.contains("/blobs/"), authorization.is_empty()) {
+        (_, true) => answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", b""),
+        (true, false) => answer("307 Temporary Redirect", &to, b""),
+        (false, false) => answer("404 Not Found", "", b"{}"),
+    }));
+    let credentials = format!(r#"{{"auths":{{"localhost:{}":{{"auth":"YTpi"}}}}}}"#, server.port);
+    let credentials = Credentials::parse(credentials.as_bytes()).unwrap();
+    let outside = outside();
+    let mut registries = Registries::new(&outside, &credentials);
+    let repository = repository(&server);
+    assert_eq!(registries.blob(&repository, &Digest::of(b"payload"), 100, soon()).unwrap(), b"payload");
+    assert_eq!(*shown.lock().unwrap(), [""]);
+    let other = registries.blob(&repository, &Digest::of(b"other"), 100, soon()).unwrap_err();
+    assert!(other.what.ends_with("was answered with other bytes than those of its digest"), "{}", other.what);
+    let large = registries.blob(&repository, &Digest::of(b"payload"), 6, soon()).unwrap_err();
+    assert!(large.what.ends_with("was answered with more than 6 bytes"), "{}", large.what);
+    assert!(registries.manifest(&repository, "1.2.3", soon()).unwrap().is_none());
+}
+
+#[test]
+fn a_redirect_that_gives_up_tls_is_not_followed() {
+    let server = registry(Arc::new(|_, _| answer("307 Temporary Redirect", "Location: http://localhost/x\r\n", b"")));
+    let outside = outside();
+    let credentials = NOBODY();
+    let mut registries = Registries::new(&outside, &credentials);
+    let error = registries.blob(&repository(&server), &Digest::of(b""), 100, soon()).unwrap_err();
+    assert!(error.what.contains("a redirect to \"http://localhost/x\""), "{}", error.what);
+    // A manifest is where its registry is.
+    assert!(registries.manifest(&repository(&server), "1.2.3", soon()).unwrap_err().what.contains("HTTP status 307"));
+}
+
+#[test]
+fn a_token_is_asked_for_once_and_name_and_password_go_only_where_the_registry_says() {
+    let token = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&token);
+    let giver = registry(Arc::new(move |line, authorization| {
+        seen.lock().unwrap().push(format!("{line} {authorization}"));
+        answer("200 OK", "", br#"{"access_token":"given","expires_in":60}"#)
+    }));
+    let wants = format!("WWW-Authenticate: Bearer realm=\"https://localhost:{}/token?a=b\",service=\"the lab\"\r\n", giver.port);
+    let server = registry(Arc::new(move |_, authorization| {
+        if authorization.ends_with(": Bearer given") {
+            answer("200 OK", "", b"m")
+        } else {
+            answer("401 Unauthorized", &wants, b"")
+        }
+    }));
+    let credentials = format!(r#"{{"auths":{{"localhost:{}":{{"auth":"YTpi"}}}}}}"#, server.port);
+    let credentials = Credentials::parse(credentials.as_bytes()).unwrap();
+    let outside = outside();
+    let mut registries = Registries::new(&outside, &credentials);
+    for tag in ["1.2.3", "1.2.4"] {
+        assert_eq!(registries.manifest(&repository(&server), tag, soon()).unwrap().unwrap(), b"m");
+    }
+    let asked = token.lock().unwrap().clone();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let query = "GET /token?a=b&scope=repository%3Ateam%2Fteleport%3Apull&service=the%20lab HTTP/1.1 ";
+    assert!(asked[0].starts_with(query) && asked[0].ends_with(": Basic YTpi"), "{asked:?}");
+    assert_eq!(server.asked().len(), 3);
+}
+
+#[test]
+fn what_was_verified_once_is_not_verified_again_but_resolved_again() {
+    // What payload.json is about, see tests/kube/keys/README: that a manifest has that digest cannot be had, so nothing is signed here.
+    let key = || Trust::SignedBy(Key::from_pem(include_bytes!("keys/p256.pub")).unwrap());
+    let server = registry(Arc::new(|line, _| {
+        if line.contains(".sig ") { answer("404 Not Found", "", b"{}") } else { answer("200 OK", "", b"manifest") }
+    }));
+    let error = resolved(&server, &NOBODY(), &key()).unwrap_err();
+    let digest = Digest::of(b"manifest");
+    assert!(
+        error.ends_with(&format!("{digest} is not signed as it has to be: there is no sha256-{}.sig beside it", digest.hex())),
+        "{error}"
+    );
+    let mut verified = Verified::default();
+    verified.remember(digest.clone());
+    let (outside, credentials) = (outside(), NOBODY());
+    let mut registries = Registries::new(&outside, &credentials);
+    let release = "16.2.0".parse().unwrap();
+    let before = server.asked().len();
+    let found = image(&mut registries, &repository(&server), &release, &key(), &mut verified, soon()).unwrap();
+    assert!(found.to_string().ends_with(digest.as_str()));
+    assert_eq!(server.asked().len(), before + 1);
+}
