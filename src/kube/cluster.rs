@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use ureq::tls::{Certificate, PemItem, PrivateKey, parse_pem};
 
 use crate::error::{Class, Error};
@@ -55,10 +57,27 @@ pub fn of_file(file: &Path, named: Option<&str>) -> Result<Cluster, Error> {
         User::Certificate(chain, key) => {
             let ((chain, chain_from), (key, key_from)) = (pem(chain)?, pem(key)?);
             let key = PrivateKey::from_pem(&key).map_err(|_| unusable(&key_from, "private key"))?;
-            Identity::Certificate(certificates(&chain, &chain_from)?, key)
+            let chain = certificates(&chain, &chain_from)?;
+            if !go_together(&chain, &key) {
+                let what =
+                    format!("{} and {} are no certificate and key that go together", chain_from.display(), key_from.display());
+                return Err(Error::new(
+                    Class::Config,
+                    what,
+                    "openssl x509 -text shows the certificate: it is to be of version 3",
+                ));
+            }
+            Identity::Certificate(chain, key)
         }
     };
     Ok(Cluster { server: context.server, authorities, identity })
+}
+
+/// ureq would end this process over a pair that does not.
+fn go_together(chain: &[Certificate<'_>], key: &PrivateKey<'_>) -> bool {
+    let chain = chain.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
+    let key = PrivateKeyDer::try_from(key.der().to_vec());
+    key.is_ok_and(|key| CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider()).is_ok())
 }
 
 fn certificates(pem: &[u8], from: &Path) -> Result<Vec<Certificate<'static>>, Error> {

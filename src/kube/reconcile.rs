@@ -59,7 +59,11 @@ impl Updater {
             return Ok(Looked { again: None });
         }
         let current = workload.current(&self.settings.container).map_err(|why| self.unfit(workload, &why))?;
-        let wanted = self.settings.source.ask(&self.outside, deadline, |offered| differs(current.as_ref(), offered))?;
+        let wanted = self.settings.source.ask(&self.outside, deadline, |offered| differs(current.as_ref(), offered));
+        if let Err(error) = &wanted {
+            self.tell(workload, "Warning", "VersionUnknown", &error.what, deadline);
+        }
+        let wanted = wanted?;
         let name = |release: Option<&Release>| release.map(ToString::to_string).unwrap_or_default();
         self.figures.versions(name(current.as_ref()), name(release(&wanted.offered)));
         let (facts, pods) = self.facts(workload, current, wanted, deadline)?;

@@ -19,7 +19,7 @@ k() { kubectl --kubeconfig $K/kubeconfig -n $NS "$@"; }
 
 start_apiserver() {
     /srv/lab/kube/kube-apiserver --etcd-servers http://127.0.0.1:2379 --cert-dir $K/certs --secure-port 6443 --bind-address 127.0.0.1 --advertise-address 10.99.0.1 \
-        --token-auth-file $K/tokens --authorization-mode RBAC --service-account-key-file $K/account.pub \
+        --token-auth-file $K/tokens --client-ca-file $K/clients.pem --authorization-mode RBAC --service-account-key-file $K/account.pub \
         --service-account-signing-key-file $K/account.key --service-account-issuer https://kubernetes.default.svc \
         --service-cluster-ip-range 10.0.0.0/24 --disable-admission-plugins ServiceAccount --v 3 \
         >>$K/apiserver.log 2>&1 &
@@ -30,6 +30,8 @@ control_plane() {
     mkdir -p $K/certs
     openssl genrsa -out $K/account.key 2048 2>/dev/null
     openssl rsa -in $K/account.key -pubout -out $K/account.pub 2>/dev/null
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj '/CN=Clients' -addext basicConstraints=critical,CA:TRUE \
+        -keyout $K/clients.key -out $K/clients.pem 2>/dev/null
     echo 'admin,admin,admin,"system:masters"' >$K/tokens
     etcd --data-dir $K/etcd --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
         --listen-peer-urls http://127.0.0.1:2380 --unsafe-no-fsync >$K/etcd.log 2>&1 &
@@ -219,7 +221,9 @@ start_updater() {
     env -i KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT=6443 HOME=/ "${updater_environment[@]}" \
         $UPDATER "${flags[@]}" "$@" >>$LOG 2>&1 &
     updater=$!
-    wait_for 'its first look' curl -sf -o /dev/null "http://127.0.0.1:${health:-8081}/readyz"
+    for _ in {1..300}; do ! curl -sf -o /dev/null "http://127.0.0.1:${health:-8081}/readyz" || return 0; sleep 0.1; done
+    tail -n 20 $LOG | cut -c1-500
+    failed 'waited half a minute for its first look'
 }
 updater_environment=()
 stop_updater() { kill "$updater"; wait "$updater" || failed "it ended with $?"; }

@@ -161,6 +161,22 @@ only_images_that_the_trusted_key_has_signed_are_taken() {
     wait_for_image "$IMAGES/teleport:16.3.0@$digest"
     stop_updater
 
+    note 'a registry that wants name and password with each request'
+    digest=$(publish 16.3.0)
+    sign "$digest" ours
+    # shellcheck disable=SC2016
+    serve_with "$(in_front nginx.conf proxy.example.test)" \
+        'server { listen 5002 ssl; location / { proxy_pass http://127.0.0.1:5001; proxy_set_header Host $http_host; auth_basic images; auth_basic_user_file /run/lab/passwords; } }'
+    printf '{"auths":{"releases.example.com:5002":{"username":"puller","password":"secret"}}}' >/run/lab/docker/config.json
+    start_updater --base-image=releases.example.com:5002/teleport --verification-key=$K/ours.pub --pull-credentials=docker
+    # Its version is the same, its registry is not looked at.
+    wanted 'static_version: v16.2.0, critical: true'
+    look
+    wait_for_image "releases.example.com:5002/teleport:16.2.0@$(skopeo inspect --tls-verify=false --raw docker://127.0.0.1:5001/teleport:16.2.0 | sha256sum | sed 's/ .*//; s/^/sha256:/')"
+    stop_updater
+    printf '{"auths":{"%s":{"auth":"%s"}}}' $IMAGES "$(printf puller:secret | base64)" >/run/lab/docker/config.json
+    serve_with "$(in_front nginx.conf proxy.example.test | sed 's,location / {,location /token { root /srv/lab/answers; auth_basic tokens; auth_basic_user_file /run/lab/passwords; }\n&,')"
+
     note 'nobody has to have signed it'
     digest=$(publish 16.3.1)
     wanted 'static_version: v16.3.1, critical: true'
@@ -243,11 +259,59 @@ a_proxy_with_managed_updates_is_asked_first_also_with_a_private_authority() {
     printf '<html>' >/srv/lab/find/webapi/find
     look
     wait_until_said 'which is no answer of a proxy'
+    [[ $(events) == *'VersionUnknown: https://teleport.example.com:443/webapi/find?group=prod answered "<html>", which is no answer of a proxy'* ]] || failed "the events are $(events)"
     [[ $(image) == "$IMAGES/teleport:16.2.0" ]] || failed "it is on $(image)"
     rm /srv/lab/find/webapi/find
     look
     wait_for_image "$IMAGES/teleport:16.3.0"
     stop_updater
+}
+
+it_reaches_a_cluster_as_kubectl_does() {
+    local authority=$K/certs/apiserver.crt
+    cluster Deployment
+    # A certificate of the authority that the API server takes for its clients': the name is the user, the organisation a group of users.
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=system:serviceaccount:$NS:agent-updater" -keyout $K/client.key -out $K/client.csr 2>/dev/null
+    openssl x509 -req -in $K/client.csr -CA $K/clients.pem -CAkey $K/clients.key -CAcreateserial -days 9 -out $K/client.pem \
+        -extfile <(echo extendedKeyUsage=clientAuth) 2>/dev/null
+    rm -r $ACCOUNT
+    kubeconfig() { # kubeconfig USER AUTHORITY
+        printf 'clusters: [{name: c, cluster: {server: "https://127.0.0.1:6443", %s}}]\nusers: [{name: u, user: {%s}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n' \
+            "$2" "$1" >$K/outside
+    }
+    reaches() {
+        : >$LOG
+        start_updater --insecure-no-resolve-image --kubeconfig=$K/outside
+        wait_until_said 'Deployment is already up-to-date, not updating.'
+        stop_updater
+    }
+    note 'a certificate and its key, in files beside it'
+    kubeconfig 'client-certificate: client.pem, client-key: client.key' "certificate-authority: $authority"
+    reaches
+    note 'everything as data'
+    kubeconfig "client-certificate-data: $(base64 -w0 $K/client.pem), client-key-data: $(base64 -w0 $K/client.key)" "certificate-authority-data: $(base64 -w0 $authority)"
+    reaches
+    note 'a token'
+    kubeconfig 'token: admin' "certificate-authority: $authority"
+    reaches
+    note 'a certificate of nobody'
+    kubeconfig "client-certificate: private-server.pem, client-key: private-server.key" "certificate-authority: $authority"
+    private_ca teleport.example.com
+    : >$LOG
+    mapfile -t flags < <(chart_flags)
+    env -i $UPDATER "${flags[@]}" --kubeconfig=$K/outside >>$LOG 2>&1 &
+    updater=$!
+    wait_until_said 'HTTP status 401'
+    stop_updater
+    note 'a key of another one'
+    kubeconfig 'client-certificate: client.pem, client-key: private.key' "certificate-authority: $authority"
+    env -i $UPDATER "${flags[@]}" --kubeconfig=$K/outside >$LOG 2>&1 && failed 'it runs with them'
+    wait_until_said 'are no certificate and key that go together'
+    note 'a pod without a service account, and no pod at all'
+    env -i KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT=6443 $UPDATER "${flags[@]}" >$LOG 2>&1 && failed 'it runs without a service account'
+    wait_until_said "$ACCOUNT/ca.crt cannot be read"
+    env -i $UPDATER "${flags[@]}" >$LOG 2>&1 && failed 'it runs outside of a cluster'
+    wait_until_said 'KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set'
 }
 
 the_image_is_small_the_same_each_time_and_taken_by_a_registry() {
