@@ -9,6 +9,8 @@ each_edition_is_installed_at_its_version_and_a_second_run_changes_nothing() {
     local edition package channel before
     release_directory
     while read -r edition package channel; do
+        # On dnf and zypper all of them with FULL=1.
+        [[ $edition == cloud || $MANAGER == apt || -e /run/lab/full ]] || continue
         strip_host
         script 16.2.0 "$edition"
         expect_exit 0
