@@ -36,20 +36,33 @@ fn resolved(server: &Server, credentials: &Credentials, trust: &Trust) -> Result
     image.map(|image| image.to_string()).map_err(|error| error.what)
 }
 
+const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{},"layers":[]}"#;
 const NOBODY: fn() -> Credentials = Credentials::default;
 
 #[test]
-fn a_digest_is_computed_and_not_believed() {
-    let lie = format!("Docker-Content-Digest: {}\r\n", Digest::of(b"another"));
-    let server = registry(Arc::new(move |_, _| answer("200 OK", &lie, b"manifest")));
-    let expected = format!("localhost:{}/team/teleport:16.2.0@{}", server.port, Digest::of(b"manifest"));
+fn a_digest_is_computed_and_a_registry_that_names_another_one_is_refused() {
+    let naming = |named: Digest| {
+        let named = format!("Docker-Content-Digest: {named}\r\n");
+        registry(Arc::new(move |_, _| answer("200 OK", &named, MANIFEST)))
+    };
+    let server = naming(Digest::of(MANIFEST));
+    let expected = format!("localhost:{}/team/teleport:16.2.0@{}", server.port, Digest::of(MANIFEST));
     assert_eq!(resolved(&server, &NOBODY(), &Trust::Registry), Ok(expected));
     assert_eq!(server.asked(), ["GET /v2/team/teleport/manifests/16.2.0 HTTP/1.1"]);
+    let error = resolved(&naming(Digest::of(b"another")), &NOBODY(), &Trust::Registry).unwrap_err();
+    assert!(error.ends_with("was answered with other bytes than those of the digest that it names"), "{error}");
+}
+
+#[test]
+fn a_page_that_is_no_manifest_is_not_pinned() {
+    let server = registry(Arc::new(|_, _| answer("200 OK", "", b"<html>Log in</html>")));
+    let error = resolved(&server, &NOBODY(), &Trust::Registry).unwrap_err();
+    assert!(error.ends_with("/v2/team/teleport/manifests/16.2.0 was answered with no manifest of an image"), "{error}");
 }
 
 #[test]
 fn without_resolving_no_registry_is_asked() {
-    let server = registry(Arc::new(|_, _| answer("200 OK", "", b"manifest")));
+    let server = registry(Arc::new(|_, _| answer("200 OK", "", MANIFEST)));
     assert_eq!(resolved(&server, &NOBODY(), &Trust::Nobody), Ok(format!("localhost:{}/team/teleport:16.2.0", server.port)));
     assert_eq!(server.accepted(), 0);
 }
@@ -106,7 +119,7 @@ fn a_token_is_asked_for_once_and_name_and_password_go_only_where_the_registry_sa
     let wants = format!("WWW-Authenticate: Bearer realm=\"https://localhost:{}/token?a=b\",service=\"the lab\"\r\n", giver.port);
     let server = registry(Arc::new(move |_, authorization| {
         if authorization.ends_with(": Bearer given") {
-            answer("200 OK", "", b"m")
+            answer("200 OK", "", MANIFEST)
         } else {
             answer("401 Unauthorized", &wants, b"")
         }
@@ -116,7 +129,7 @@ fn a_token_is_asked_for_once_and_name_and_password_go_only_where_the_registry_sa
     let outside = outside();
     let mut registries = Registries::new(&outside, &credentials);
     for tag in ["1.2.3", "1.2.4"] {
-        assert_eq!(registries.manifest(&repository(&server), tag, soon()).unwrap().unwrap(), b"m");
+        assert_eq!(registries.manifest(&repository(&server), tag, soon()).unwrap().unwrap(), MANIFEST);
     }
     let asked = token.lock().unwrap().clone();
     assert_eq!(asked.len(), 1, "{asked:?}");
@@ -130,10 +143,10 @@ fn what_was_verified_once_is_not_verified_again_but_resolved_again() {
     // What payload.json is about, see tests/kube/keys/README: that a manifest has that digest cannot be had, so nothing is signed here.
     let key = || Trust::SignedBy(Key::from_pem(include_bytes!("keys/p256.pub")).unwrap());
     let server = registry(Arc::new(|line, _| {
-        if line.contains(".sig ") { answer("404 Not Found", "", b"{}") } else { answer("200 OK", "", b"manifest") }
+        if line.contains(".sig ") { answer("404 Not Found", "", b"{}") } else { answer("200 OK", "", MANIFEST) }
     }));
     let error = resolved(&server, &NOBODY(), &key()).unwrap_err();
-    let digest = Digest::of(b"manifest");
+    let digest = Digest::of(MANIFEST);
     assert!(
         error.ends_with(&format!("{digest} is not signed as it has to be: there is no sha256-{}.sig beside it", digest.hex())),
         "{error}"

@@ -3,6 +3,7 @@
 pub mod challenge;
 pub mod credentials;
 pub mod key;
+mod manifest;
 pub mod reference;
 pub mod registry;
 pub mod signature;

@@ -11,12 +11,15 @@ use ureq::http::{Response, Uri, header};
 use crate::error::{Class, Error, quoted};
 use crate::kube::image::challenge::{Challenge, challenge};
 use crate::kube::image::credentials::Credentials;
+use crate::kube::image::manifest::is_manifest;
 use crate::kube::image::reference::{Digest, Repository};
 use crate::kube::outside::{Deadline, Outside};
 use crate::kube::query::escaped;
 
 /// Indexes and manifests, of Docker's and of OCI's kind.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+/// What a registry says that the digest of its answer is.
+const DIGEST: &str = "docker-content-digest";
 /// What a registry must take; no more is read.
 const LARGEST_MANIFEST: u64 = 4 * 1024 * 1024;
 /// A token is a few KiB.
@@ -50,16 +53,25 @@ impl<'a> Registries<'a> {
     /// The manifest that a tag leads to, as it is; nothing where there is none.
     ///
     /// # Errors
-    /// The registry cannot be asked, or answers nonsense.
+    /// The registry cannot be asked, or answers something else.
     pub fn manifest(&mut self, repository: &Repository, tag: &str, deadline: Deadline) -> Result<Option<Vec<u8>>, Error> {
         let url = format!("https://{}/v2/{}/manifests/{tag}", repository.host(), repository.path);
         let question = Question { repository, url, accept: MANIFESTS, deadline };
         let response = self.ask(&question)?;
         match response.status().as_u16() {
-            200 => body(&question.url, response, LARGEST_MANIFEST).map(Some),
-            404 => Ok(None),
-            status => Err(answered(&question.url, status, response)),
+            200 => {}
+            404 => return Ok(None),
+            status => return Err(answered(&question.url, status, response)),
         }
+        let said = response.headers().get(DIGEST).cloned();
+        let manifest = body(&question.url, response, LARGEST_MANIFEST)?;
+        if !is_manifest(&manifest) {
+            return Err(refused(&question.url, "no manifest of an image"));
+        }
+        if said.is_some_and(|said| said.as_bytes().trim_ascii() != Digest::of(&manifest).as_str().as_bytes()) {
+            return Err(refused(&question.url, "other bytes than those of the digest that it names"));
+        }
+        Ok(Some(manifest))
     }
 
     /// A blob, whose bytes are those of the digest.
