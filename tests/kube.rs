@@ -21,8 +21,14 @@ fn soon() -> Deadline {
 
 /// Other servers, of whom the lab's authority vouches.
 fn outside() -> Outside {
+    outside_through(None)
+}
+
+/// The same, through this proxy.
+fn outside_through(proxy: Option<String>) -> Outside {
     let authorities = Authorities::from_pem(lab().authority.clone(), "authority.pem").unwrap();
-    Outside::over(Web { authorities, proxies: Proxies::default(), user_agent: USER_AGENT, limits: LIMITS })
+    let proxies = Proxies { https: proxy, ..Proxies::default() };
+    Outside::over(Web { authorities, proxies, user_agent: USER_AGENT, limits: LIMITS })
 }
 
 /// An answer with this status, these further headers and this body.

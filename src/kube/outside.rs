@@ -3,14 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ureq::Body;
-use ureq::http::Response;
-
 use crate::error::{Class, Error};
 use crate::offers::authorities::Authorities;
 use crate::offers::client::Limits;
 use crate::offers::proxy::Proxies;
-use crate::offers::web::Web;
+use crate::offers::web::{Answer, Question, Web};
 use crate::rules::endpoint::BUNDLES;
 use crate::rules::moment::Moment;
 
@@ -64,8 +61,8 @@ impl Outside {
     ///
     /// # Errors
     /// There was no answer.
-    pub fn get(&self, url: &str, headers: &[(&str, &str)], deadline: Deadline) -> Result<Response<Body>, Error> {
-        self.web.get(url, headers, deadline.left())
+    pub fn get(&self, question: &Question<'_>, deadline: Deadline) -> Result<Answer, Error> {
+        self.web.get(question, deadline.left())
     }
 
     /// Who may sign a server's certificate.

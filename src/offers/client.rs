@@ -195,26 +195,17 @@ impl<'a> VersionServer<'a> {
             if left.is_zero() {
                 return Err(Failure::Lasting(asked.too_late()));
             }
-            let to = match self.guarded(left, || self.exchange_with_a_thread_to_spare(&asked, left))? {
+            let exchange = || {
+                a_thread_to_spare(&asked)?;
+                self.exchange(&asked, left)
+            };
+            let to = match guarded(&self.agent, self.via.as_ref(), left, exchange)? {
                 Exchanged::Body(body, server_time) => return Ok(Reply { url, body, server_time }),
                 Exchanged::Redirect(to) => to,
             };
             url = to;
         }
         Err(Failure::Lasting(self.asked(&url).answered(Class::Server, &format!("with more than {REDIRECTS} redirects in a row"))))
-    }
-
-    /// ureq asks for names in a thread of its own, and ends this process where none can be had.
-    fn exchange_with_a_thread_to_spare(&self, asked: &Asked<'_>, left: Duration) -> Result<Exchanged, Failure> {
-        let tried = std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().is_ok());
-        tried.map_err(|error| {
-            Failure::Lasting(Error::new(
-                Class::Internal,
-                format!("{} cannot be asked: no thread can be started ({error})", asked.url),
-                "look at memory and process limits of this host",
-            ))
-        })?;
-        self.exchange(asked, left)
     }
 
     /// One request and one answer.
@@ -241,30 +232,42 @@ impl<'a> VersionServer<'a> {
         }
     }
 
-    /// Does `exchange`, and ends it when the time is up even if it waits for a proxy: ureq measures each byte of a proxy's answer anew, so
-    /// that a dripping one could hold us for hours.
-    fn guarded<T>(&self, left: Duration, exchange: impl FnOnce() -> T) -> T {
-        if self.via.is_none() {
-            return exchange();
-        }
-        let (done, finished) = mpsc::channel::<()>();
-        let agent = self.agent.clone();
-        let guard = move || {
-            if finished.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
-                agent.shutdown();
-            }
-        };
-        // Without a thread to spare there is no guard, but the check still works.
-        let _guard = std::thread::Builder::new().spawn(guard);
-        let result = exchange();
-        drop(done);
-        result
-    }
-
     fn asked<'b>(&'b self, url: &'b str) -> Asked<'b> {
         let via = self.via.as_ref().map(|chosen| chosen.called.as_str());
         Asked { url, via, authorities: &self.authorities, limits: &self.limits }
     }
+}
+
+/// Does `exchange` over `agent`, and ends it when the time is up even if it waits for a proxy: ureq measures each byte of a proxy's answer
+/// anew, so that a dripping one could hold us for hours.
+pub(super) fn guarded<T>(agent: &Agent, via: Option<&Chosen>, left: Duration, exchange: impl FnOnce() -> T) -> T {
+    if via.is_none() {
+        return exchange();
+    }
+    let (done, finished) = mpsc::channel::<()>();
+    let agent = agent.clone();
+    let guard = move || {
+        if finished.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
+            agent.shutdown();
+        }
+    };
+    // Without a thread to spare there is no guard, but the exchange still works.
+    let _guard = std::thread::Builder::new().spawn(guard);
+    let result = exchange();
+    drop(done);
+    result
+}
+
+/// ureq asks for names in a thread of its own, and ends this process where none can be had.
+pub(super) fn a_thread_to_spare(asked: &Asked<'_>) -> Result<(), Failure> {
+    let tried = std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().is_ok());
+    tried.map(drop).map_err(|error| {
+        Failure::Lasting(Error::new(
+            Class::Internal,
+            format!("{} cannot be asked: no thread can be started ({error})", asked.url),
+            "look at memory and process limits of this host",
+        ))
+    })
 }
 
 /// A complete answer with status 200.

@@ -1,14 +1,16 @@
 //! Registries that lie, leave somebody waiting, or lead elsewhere.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use teleport_upgrade::kube::image::credentials::Credentials;
 use teleport_upgrade::kube::image::key::Key;
 use teleport_upgrade::kube::image::reference::{Digest, Repository};
 use teleport_upgrade::kube::image::registry::Registries;
 use teleport_upgrade::kube::image::{Trust, Verified, image};
+use teleport_upgrade::kube::outside::{Deadline, Outside};
 
-use super::{answer, outside, soon};
+use super::{answer, outside, outside_through, soon};
 use crate::support::server::Server;
 use crate::support::server::certificates::lab;
 
@@ -92,7 +94,7 @@ fn a_blob_is_fetched_from_elsewhere_without_credentials_and_known_by_its_digest(
     let other = registries.blob(&repository, &Digest::of(b"other"), 100, soon()).unwrap_err();
     assert!(other.what.ends_with("was answered with other bytes than those of its digest"), "{}", other.what);
     let large = registries.blob(&repository, &Digest::of(b"payload"), 6, soon()).unwrap_err();
-    assert!(large.what.ends_with("was answered with more than 6 bytes"), "{}", large.what);
+    assert!(large.what.ends_with(" answered with more than 6 bytes"), "{}", large.what);
     assert!(registries.manifest(&repository, "1.2.3", soon()).unwrap().is_none());
 }
 
@@ -160,4 +162,45 @@ fn what_was_verified_once_is_not_verified_again_but_resolved_again() {
     let found = image(&mut registries, &repository(&server), &release, &key(), &mut verified, soon()).unwrap();
     assert!(found.to_string().ends_with(digest.as_str()));
     assert_eq!(server.asked().len(), before + 1);
+}
+
+/// What a registry that is asked for a manifest has to say within one second, and that not much more has passed.
+fn too_slow(outside: &Outside, repository: &Repository) -> String {
+    let (credentials, begun) = (NOBODY(), Instant::now());
+    let mut registries = Registries::new(outside, &credentials);
+    let error = registries.manifest(repository, "1.2.3", Deadline::within(Duration::from_secs(1))).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}: {}", begun.elapsed(), error.what);
+    error.what
+}
+
+#[test]
+fn a_proxy_or_a_body_that_drips_is_given_up_at_the_deadline() {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let proxy = Server::plain(|mut peer| {
+        peer.request();
+        peer.drip("HTTP/1.1 200 OK\r\nX: ".bytes().chain(std::iter::repeat(b'x')), PAUSE);
+    });
+    let registry = Server::tls(&lab().good, |mut peer| {
+        peer.request();
+        peer.drip("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n".bytes().chain(std::iter::repeat(b' ')), PAUSE);
+    });
+    let port = registry.port;
+    let tunnel = Server::plain(move |mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\n\r\n");
+        peer.tunnel_to(port);
+    });
+    let through = |proxy: &Server| outside_through(Some(format!("http://127.0.0.1:{}", proxy.port)));
+    let here = |host: &str| format!("{host}:{port}/team/teleport").parse().unwrap();
+    // A proxy is never asked for localhost.
+    for (what, outside, repository) in [
+        ("a proxy", through(&proxy), here("version.test")),
+        ("a body", outside(), here("localhost")),
+        ("a body through a proxy", through(&tunnel), here("version.test")),
+    ] {
+        let said = too_slow(&outside, &repository);
+        assert!(said.ends_with(": not done within 1 s in all"), "{what}: {said}");
+        assert_eq!(said.contains("through the proxy"), what.contains("proxy"), "{said}");
+    }
+    assert_eq!((proxy.accepted(), registry.accepted(), tunnel.accepted()), (1, 2, 1));
 }

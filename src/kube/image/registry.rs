@@ -2,11 +2,9 @@
 //! but those it computes, and reads no more than anything of it may have.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use serde::Deserialize;
-use ureq::Body;
-use ureq::http::{Response, Uri, header};
+use ureq::http::{Uri, header};
 
 use crate::error::{Class, Error, quoted};
 use crate::kube::image::challenge::{Challenge, challenge};
@@ -15,6 +13,7 @@ use crate::kube::image::manifest::is_manifest;
 use crate::kube::image::reference::{Digest, Repository};
 use crate::kube::outside::{Deadline, Outside};
 use crate::kube::query::escaped;
+use crate::offers::web::{self, Answer};
 
 /// Indexes and manifests, of Docker's and of OCI's kind.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
@@ -40,6 +39,7 @@ struct Question<'q> {
     repository: &'q Repository,
     url: String,
     accept: &'static str,
+    most: u64,
     deadline: Deadline,
 }
 
@@ -56,22 +56,21 @@ impl<'a> Registries<'a> {
     /// The registry cannot be asked, or answers something else.
     pub fn manifest(&mut self, repository: &Repository, tag: &str, deadline: Deadline) -> Result<Option<Vec<u8>>, Error> {
         let url = format!("https://{}/v2/{}/manifests/{tag}", repository.host(), repository.path);
-        let question = Question { repository, url, accept: MANIFESTS, deadline };
-        let response = self.ask(&question)?;
-        match response.status().as_u16() {
+        let question = Question { repository, url, accept: MANIFESTS, most: LARGEST_MANIFEST, deadline };
+        let answer = self.ask(&question)?;
+        match answer.status {
             200 => {}
             404 => return Ok(None),
-            status => return Err(answered(&question.url, status, response)),
+            _ => return Err(answered(&question.url, &answer)),
         }
-        let said = response.headers().get(DIGEST).cloned();
-        let manifest = body(&question.url, response, LARGEST_MANIFEST)?;
-        if !is_manifest(&manifest) {
+        if !is_manifest(&answer.body) {
             return Err(refused(&question.url, "no manifest of an image"));
         }
-        if said.is_some_and(|said| said.as_bytes().trim_ascii() != Digest::of(&manifest).as_str().as_bytes()) {
+        let said = answer.headers.get(DIGEST).map(|said| said.as_bytes().trim_ascii());
+        if said.is_some_and(|said| said != Digest::of(&answer.body).as_str().as_bytes()) {
             return Err(refused(&question.url, "other bytes than those of the digest that it names"));
         }
-        Ok(Some(manifest))
+        Ok(Some(answer.body))
     }
 
     /// A blob, whose bytes are those of the digest.
@@ -80,52 +79,50 @@ impl<'a> Registries<'a> {
     /// As [`Self::manifest`]; or there is none, it is larger than `most` bytes, or another one.
     pub fn blob(&mut self, repository: &Repository, digest: &Digest, most: u64, deadline: Deadline) -> Result<Vec<u8>, Error> {
         let url = format!("https://{}/v2/{}/blobs/{digest}", repository.host(), repository.path);
-        let question = Question { repository, url, accept: "application/octet-stream", deadline };
-        let mut response = self.ask(&question)?;
+        let question = Question { repository, url, accept: "application/octet-stream", most, deadline };
+        let mut answer = self.ask(&question)?;
         for _ in 0..REDIRECTS {
-            if !response.status().is_redirection() {
+            if !(300..400).contains(&answer.status) {
                 break;
             }
             // To storage that knows nothing of registries, and must not be told what they are.
-            let to = location(&question.url, &response)?;
-            response = self.outside.get(&to, &[], deadline)?;
+            let to = location(&question.url, &answer)?;
+            answer = self.outside.get(&web::Question { url: &to, headers: &[], most }, deadline)?;
         }
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(answered(&question.url, status, response));
+        if answer.status != 200 {
+            return Err(answered(&question.url, &answer));
         }
-        let bytes = body(&question.url, response, most)?;
-        if Digest::of(&bytes) != *digest {
+        if Digest::of(&answer.body) != *digest {
             return Err(refused(&question.url, "other bytes than those of its digest"));
         }
-        Ok(bytes)
+        Ok(answer.body)
     }
 
     /// Asks, and once more with what the registry wants to see.
-    fn ask(&mut self, question: &Question<'_>) -> Result<Response<Body>, Error> {
+    fn ask(&mut self, question: &Question<'_>) -> Result<Answer, Error> {
         let name = format!("{}/{}", question.repository.registry, question.repository.path);
-        let response = self.send(question, self.tokens.get(&name))?;
-        if response.status().as_u16() != 401 {
-            return Ok(response);
+        let answer = self.send(question, self.tokens.get(&name))?;
+        if answer.status != 401 {
+            return Ok(answer);
         }
-        let authorization = self.authorization(question, &response)?;
-        let response = self.send(question, Some(&authorization))?;
-        if response.status().as_u16() == 401 {
+        let authorization = self.authorization(question, &answer)?;
+        let answer = self.send(question, Some(&authorization))?;
+        if answer.status == 401 {
             let next = "are the credentials in config.json still right, and do they allow to pull it?";
             return Err(Error::new(Class::Server, format!("{} wants to know another client than this one", question.url), next));
         }
         self.tokens.insert(name, authorization);
-        Ok(response)
+        Ok(answer)
     }
 
-    fn send(&self, question: &Question<'_>, authorization: Option<&String>) -> Result<Response<Body>, Error> {
+    fn send(&self, question: &Question<'_>, authorization: Option<&String>) -> Result<Answer, Error> {
         let mut headers = vec![("accept", question.accept)];
         headers.extend(authorization.map(|value| ("authorization", value.as_str())));
-        self.outside.get(&question.url, &headers, question.deadline)
+        self.outside.get(&web::Question { url: &question.url, headers: &headers, most: question.most }, question.deadline)
     }
 
-    fn authorization(&self, question: &Question<'_>, response: &Response<Body>) -> Result<String, Error> {
-        let headers = response.headers().get_all(header::WWW_AUTHENTICATE);
+    fn authorization(&self, question: &Question<'_>, answer: &Answer) -> Result<String, Error> {
+        let headers = answer.headers.get_all(header::WWW_AUTHENTICATE);
         let basic = self.credentials.basic(question.repository);
         match headers.iter().filter_map(|value| value.to_str().ok()).find_map(challenge) {
             Some(Challenge::Basic) => basic.map(|basic| format!("Basic {basic}")).ok_or_else(|| {
@@ -153,11 +150,12 @@ impl<'a> Registries<'a> {
         }
         let basic = basic.map(|basic| format!("Basic {basic}"));
         let headers: Vec<_> = basic.iter().map(|value| ("authorization", value.as_str())).collect();
-        let response = self.outside.get(&url, &headers, question.deadline)?;
-        if response.status().as_u16() != 200 {
-            return Err(answered(&url, response.status().as_u16(), response));
+        let asked = web::Question { url: &url, headers: &headers, most: LARGEST_TOKEN };
+        let answer = self.outside.get(&asked, question.deadline)?;
+        if answer.status != 200 {
+            return Err(answered(&url, &answer));
         }
-        let given: Option<Given> = serde_json::from_slice(&body(realm, response, LARGEST_TOKEN)?).ok();
+        let given: Option<Given> = serde_json::from_slice(&answer.body).ok();
         let token = given.and_then(|given| given.token.or(given.access_token));
         let sound = |token: &String| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
         token.filter(sound).map(|token| format!("Bearer {token}")).ok_or_else(|| refused(realm, "no token"))
@@ -165,7 +163,7 @@ impl<'a> Registries<'a> {
 }
 
 /// Another status than any that is good, with what the registry says about it.
-fn answered(url: &str, status: u16, response: Response<Body>) -> Error {
+fn answered(url: &str, answer: &Answer) -> Error {
     #[derive(Deserialize)]
     struct Said {
         errors: Vec<Reason>,
@@ -174,7 +172,8 @@ fn answered(url: &str, status: u16, response: Response<Body>) -> Error {
     struct Reason {
         code: String,
     }
-    let said = body(url, response, LARGEST_TOKEN).ok().and_then(|bytes| serde_json::from_slice::<Said>(&bytes).ok());
+    let status = answer.status;
+    let said = serde_json::from_slice::<Said>(&answer.body).ok();
     let code = said.and_then(|said| said.errors.into_iter().next()).map(|reason| format!(", {}", quoted(reason.code.as_bytes())));
     let class = if status == 429 || status >= 500 { Class::Network } else { Class::Server };
     Error::new(
@@ -183,13 +182,14 @@ fn answered(url: &str, status: u16, response: Response<Body>) -> Error {
         "is the name of the image right, and may it be pulled with these credentials? It is tried again",
     )
 }
+
 fn refused(url: &str, what: &str) -> Error {
     Error::new(Class::Server, format!("{url} was answered with {what}"), "is a proxy or a mirror in between? It is tried again")
 }
 
 /// Where a redirect leads: over TLS, anywhere, since what comes is known by its digest.
-fn location(from: &str, response: &Response<Body>) -> Result<String, Error> {
-    let value = response.headers().get(header::LOCATION).map(|value| value.as_bytes()).unwrap_or_default();
+fn location(from: &str, answer: &Answer) -> Result<String, Error> {
+    let value = answer.headers.get(header::LOCATION).map(|value| value.as_bytes()).unwrap_or_default();
     let to = std::str::from_utf8(value).ok().filter(|to| to.parse::<Uri>().is_ok());
     let to = to.map(|to| if to.starts_with('/') { format!("{}{to}", origin(from)) } else { to.to_owned() });
     to.filter(|to| to.starts_with("https://")).ok_or_else(|| refused(from, &format!("a redirect to {}", quoted(value))))
@@ -198,18 +198,4 @@ fn location(from: &str, response: &Response<Body>) -> Result<String, Error> {
 fn origin(url: &str) -> &str {
     let end = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     url.get(..end).unwrap_or(url)
-}
-
-fn body(url: &str, response: Response<Body>, most: u64) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
-    response
-        .into_body()
-        .into_reader()
-        .take(most + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::new(Class::Network, format!("the answer of {url} broke off: {error}"), "it is tried again"))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) {
-        return Err(refused(url, &format!("more than {most} bytes")));
-    }
-    Ok(bytes)
 }
