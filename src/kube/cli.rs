@@ -1,7 +1,6 @@
 //! From the command line to a loop that runs, or to everything that keeps it from running.
 
 use std::io::Write;
-use std::path::Path;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -11,13 +10,12 @@ use crate::kube::api::Api;
 use crate::kube::cluster;
 use crate::kube::figures::Figures;
 use crate::kube::flags::{SWITCHES, VALUES, parse};
-use crate::kube::image::credentials::Credentials;
 use crate::kube::image::key::Key;
 use crate::kube::image::{Trust, Verified};
-use crate::kube::outside::{Outside, read, variable};
+use crate::kube::outside::{Mounted, Outside, read};
 use crate::kube::probes::{Page, answer};
 use crate::kube::reconcile::Updater;
-use crate::kube::settings::{Pull, Settings, TrustIn, settings};
+use crate::kube::settings::{Settings, TrustIn, settings};
 use crate::kube::voice::Voice;
 
 /// Runs the program with the process's own arguments.
@@ -59,7 +57,9 @@ fn prepared(settings: Settings, voice: Voice) -> Result<Updater, Error> {
         None => cluster::own()?,
     };
     let api = Api::new(cluster, &settings.namespace);
-    let (trust, credentials) = (trust(&settings.trust)?, credentials(settings.pull)?);
+    let (trust, mounted) = (trust(&settings.trust)?, Mounted::of(settings.pull));
+    // They are read anew for each image; but what is wrong from the beginning is said at the beginning.
+    mounted.credentials()?;
     let outside = Outside::real()?;
     let started = [("version", env!("CARGO_PKG_VERSION").to_owned()), ("image", settings.repository.to_string())];
     voice.info("Watching the agent", &started);
@@ -68,7 +68,7 @@ fn prepared(settings: Settings, voice: Voice) -> Result<Updater, Error> {
         Trust::Registry => voice.warning("Images will NOT be verified: --insecure-no-verify-image is set.", &[]),
         Trust::Nobody => voice.warning("Images will be NEITHER resolved NOR verified: --insecure-no-resolve-image is set.", &[]),
     }
-    Ok(Updater { settings, api, outside, credentials, trust, voice, figures, verified: Verified::default(), told: None })
+    Ok(Updater { settings, api, outside, mounted, trust, voice, figures, verified: Verified::default(), told: None })
 }
 
 /// It may be the first process of its container, which no signal ends by itself. There is nothing to be finished: each write is whole.
@@ -99,15 +99,6 @@ fn trust(trust: &TrustIn) -> Result<Trust, Error> {
     }
 }
 
-fn credentials(pull: Pull) -> Result<Credentials, Error> {
-    if pull == Pull::Anonymously {
-        return Ok(Credentials::default());
-    }
-    let directory = variable("DOCKER_CONFIG").or_else(|| variable("HOME").map(|home| format!("{home}/.docker")));
-    let file = Path::new(&directory.unwrap_or_else(|| "/root/.docker".into())).join("config.json");
-    Credentials::parse(&read(&file)?).map_err(|why| Error::new(Class::Config, format!("{} {why}", file.display()), "mend it"))
-}
-
 fn print(text: &str) -> u8 {
     // A reader that has gone away is no reason to fail.
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -132,6 +123,8 @@ fn help() -> String {
     help.push_str(
         "\nThe annotation teleport.dev/skipreconcile: \"true\" of the workload suspends everything; any change of it, such as of the annotation\n\
          debug.teleport.dev/trigger-event, makes it look at once. SSL_CERT_FILE adds authorities to the system's.\n\
+         --pull-credentials=docker reads config.json, or else .dockerconfigjson, in DOCKER_CONFIG or ~/.docker anew for each image: mount a\n\
+         secret of the type kubernetes.io/dockerconfigjson there, and whatever renews it is followed.\n\
          Exit codes: 0 told to end, 64 wrong command line, 70 internal, 78 configuration.\n",
     );
     help

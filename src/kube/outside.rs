@@ -1,9 +1,11 @@
 //! What this program touches besides the API server: files, the clock, the environment, other servers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Class, Error};
+use crate::kube::image::credentials::Credentials;
+use crate::kube::settings::Pull;
 use crate::offers::authorities::Authorities;
 use crate::offers::client::Limits;
 use crate::offers::proxy::Proxies;
@@ -15,6 +17,10 @@ use crate::rules::moment::Moment;
 pub const USER_AGENT: &str = concat!("teleport-kube-agent-updater/", env!("CARGO_PKG_VERSION"));
 /// More than any file that is read here, in bytes.
 const LARGEST: usize = 4 * 1024 * 1024;
+/// What Docker calls the file with its credentials.
+const DOCKERS: &str = "config.json";
+/// And a mounted secret of the type `kubernetes.io/dockerconfigjson`: its key.
+const SECRETS: &str = ".dockerconfigjson";
 /// For one answer of another server.
 pub const LIMITS: Limits =
     Limits { connect: Duration::from_secs(10), read: Duration::from_secs(10), overall: Duration::from_secs(30) };
@@ -69,6 +75,44 @@ impl Outside {
     #[must_use]
     pub fn authorities(&self) -> Authorities {
         self.web.authorities.clone()
+    }
+}
+
+/// The directory in which credentials of registries are mounted, if there is one. They change there, every twelve hours for some registries.
+#[derive(Debug, Clone)]
+pub struct Mounted(Option<PathBuf>);
+
+impl Mounted {
+    /// In this directory.
+    #[must_use]
+    pub fn at(directory: PathBuf) -> Self {
+        Self(Some(directory))
+    }
+
+    /// Where Docker keeps them, if those are asked for.
+    #[must_use]
+    pub fn of(pull: Pull) -> Self {
+        let home = || variable("HOME").map(|home| format!("{home}/.docker"));
+        let directory = || variable("DOCKER_CONFIG").or_else(home).unwrap_or_else(|| "/root/.docker".into());
+        Self((pull == Pull::WithDockers).then(|| directory().into()))
+    }
+
+    /// What is there now.
+    ///
+    /// # Errors
+    /// [`Class::Config`]: there is nothing that can be read, or it makes no sense.
+    pub fn credentials(&self) -> Result<Credentials, Error> {
+        let Some(directory) = &self.0 else { return Ok(Credentials::default()) };
+        let wrong = |what: String| {
+            let next = "mount a secret of the type kubernetes.io/dockerconfigjson there, readable for this user; see --help";
+            Error::new(Class::Config, what, next)
+        };
+        // What cannot be looked for is there: reading it says why.
+        let files = [DOCKERS, SECRETS].map(|name| directory.join(name));
+        let file = files.into_iter().find(|file| file.try_exists().unwrap_or(true));
+        let none = || wrong(format!("there is neither {DOCKERS} nor {SECRETS} in {}", directory.display()));
+        let file = file.ok_or_else(none)?;
+        Credentials::parse(&read(&file)?).map_err(|why| wrong(format!("{} {why}", file.display())))
     }
 }
 

@@ -5,11 +5,10 @@ use serde_json::json;
 use crate::error::{Class, Error};
 use crate::kube::api::{Api, Trouble};
 use crate::kube::figures::Figures;
-use crate::kube::image::credentials::Credentials;
 use crate::kube::image::registry::Registries;
 use crate::kube::image::{Trust, Verified, image};
 use crate::kube::next::{Decision, Facts, Wanted, When, Why, decide, differs};
-use crate::kube::outside::{Deadline, Outside, now};
+use crate::kube::outside::{Deadline, Mounted, Outside, now};
 use crate::kube::pods::{Pod, complaint, next_illness, pods, stuck};
 use crate::kube::settings::Settings;
 use crate::kube::voice::Voice;
@@ -27,8 +26,8 @@ pub struct Updater {
     pub api: Api,
     /// Other servers.
     pub outside: Outside,
-    /// Of registries.
-    pub credentials: Credentials,
+    /// Credentials of registries.
+    pub mounted: Mounted,
     /// Whose word on an image is taken.
     pub trust: Trust,
     /// What is said.
@@ -107,7 +106,8 @@ impl Updater {
                 self.voice.warning("The image is NEITHER resolved NOR verified: --insecure-no-resolve-image is set.", &[])
             }
         }
-        let mut registries = Registries::new(&self.outside, &self.credentials);
+        let credentials = self.mounted.credentials()?;
+        let mut registries = Registries::new(&self.outside, &credentials);
         let image = image(&mut registries, &self.settings.repository, to, &self.trust, &mut self.verified, deadline);
         if let Err(error) = &image {
             if error.class == Class::Config {

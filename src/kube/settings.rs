@@ -51,7 +51,7 @@ pub struct Settings {
 pub enum Pull {
     /// Everybody may pull.
     Anonymously,
-    /// Docker's `config.json`.
+    /// Docker's `config.json`, or the secret's `.dockerconfigjson`.
     WithDockers,
 }
 
@@ -177,7 +177,7 @@ fn pull(from: &str) -> Result<Pull, String> {
         "none" | "" => Ok(Pull::Anonymously),
         "docker" => Ok(Pull::WithDockers),
         "google" | "aws" | "amazon" => Err(format!(
-            "--pull-credentials={from} is not here: have the credentials written into a secret of the type kubernetes.io/dockerconfigjson (by the External Secrets Operator or a CronJob, for instance), mount it, and say --pull-credentials=docker"
+            "--pull-credentials={from} is not here: have the credentials written into a secret of the type kubernetes.io/dockerconfigjson (by the External Secrets Operator or a CronJob, for instance), mount it, name the directory in DOCKER_CONFIG, and say --pull-credentials=docker: its .dockerconfigjson is read anew for each image"
         )),
         other => Err(format!("--pull-credentials={other} is neither none nor docker")),
     }

@@ -38,7 +38,7 @@ fn resolved(server: &Server, credentials: &Credentials, trust: &Trust) -> Result
     image.map(|image| image.to_string()).map_err(|error| error.what)
 }
 
-const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{},"layers":[]}"#;
+pub(super) const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{},"layers":[]}"#;
 const NOBODY: fn() -> Credentials = Credentials::default;
 
 #[test]

@@ -130,6 +130,15 @@ impl Peer {
         Some(head)
     }
 
+    /// Reads what a request has behind this head.
+    #[cfg(feature = "kube")]
+    pub(crate) fn body(&mut self, head: &str) -> String {
+        let length = |line: &str| line.to_ascii_lowercase().strip_prefix("content-length:").map(|length| length.trim().parse());
+        let mut body = vec![0; head.lines().find_map(length).map_or(0, Result::unwrap)];
+        self.stream.read_exact(&mut body).unwrap();
+        String::from_utf8(body).unwrap()
+    }
+
     /// Sends bytes; false when the client is gone.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).and_then(|()| self.stream.flush()).is_ok()

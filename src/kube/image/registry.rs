@@ -108,7 +108,7 @@ impl<'a> Registries<'a> {
         let authorization = self.authorization(question, &answer)?;
         let answer = self.send(question, Some(&authorization))?;
         if answer.status == 401 {
-            let next = "are the credentials in config.json still right, and do they allow to pull it?";
+            let next = "are the mounted credentials still right, and do they allow to pull it?";
             return Err(Error::new(Class::Server, format!("{} wants to know another client than this one", question.url), next));
         }
         self.tokens.insert(name, authorization);
@@ -127,7 +127,7 @@ impl<'a> Registries<'a> {
         match headers.iter().filter_map(|value| value.to_str().ok()).find_map(challenge) {
             Some(Challenge::Basic) => basic.map(|basic| format!("Basic {basic}")).ok_or_else(|| {
                 let next =
-                    "give it a name and password: mount Docker's config.json, set DOCKER_CONFIG, and --pull-credentials=docker";
+                    "give it a name and password: mount config.json or .dockerconfigjson, name the directory in DOCKER_CONFIG, and --pull-credentials=docker";
                 Error::new(Class::Config, format!("{} wants a name and password", question.url), next)
             }),
             Some(Challenge::Bearer { realm, service }) => self.token(question, &realm, service.as_deref(), basic),
