@@ -6,7 +6,7 @@ use crate::error::{Class, Error};
 use crate::kube::api::{Api, Trouble};
 use crate::kube::figures::Figures;
 use crate::kube::image::registry::Registries;
-use crate::kube::image::{Trust, Verified, image};
+use crate::kube::image::{Refusal, Trust, Verified, image};
 use crate::kube::next::{Decision, Facts, Wanted, When, Why, decide, differs};
 use crate::kube::outside::{Deadline, Mounted, Outside, now};
 use crate::kube::pods::{Pod, complaint, next_illness, pods, stuck};
@@ -109,14 +109,15 @@ impl Updater {
         let credentials = self.mounted.credentials()?;
         let mut registries = Registries::new(&self.outside, &credentials);
         let image = image(&mut registries, &self.settings.repository, to, &self.trust, &mut self.verified, deadline);
-        if let Err(error) = &image {
-            if error.class == Class::Config {
-                self.voice.error("Image verification failed, not updating.", error);
+        let image = match image {
+            Ok(image) => image.to_string(),
+            Err(Refusal::Failed(error)) => return Err(error.into()),
+            Err(Refusal::OfImage(error)) => {
+                self.voice.error("Image verification failed, not updating.", &error);
+                self.tell(workload, "Warning", "ImageRefused", &error.what, deadline);
+                return Err(error.into());
             }
-            self.tell(workload, "Warning", "ImageRefused", &error.what, deadline);
-        }
-        let image = image?;
-        let image = image.to_string();
+        };
         self.voice.info("Updating podSpec with image", &[("image", image.clone()), ("why", why.to_string())]);
         let object = workload.with_image(&self.settings.container, &image);
         self.api.replace(workload.kind, &self.settings.name, &object, deadline)?;

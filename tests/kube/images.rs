@@ -7,7 +7,7 @@ use teleport_upgrade::kube::image::credentials::Credentials;
 use teleport_upgrade::kube::image::key::Key;
 use teleport_upgrade::kube::image::reference::{Digest, Repository};
 use teleport_upgrade::kube::image::registry::Registries;
-use teleport_upgrade::kube::image::{Trust, Verified, image};
+use teleport_upgrade::kube::image::{Refusal, Trust, Verified, image};
 use teleport_upgrade::kube::outside::{Deadline, Outside};
 
 use super::{answer, outside, outside_through, soon};
@@ -30,12 +30,17 @@ fn repository(server: &Server) -> Repository {
     format!("localhost:{}/team/teleport", server.port).parse().unwrap()
 }
 
+fn what(refusal: Refusal) -> String {
+    let (Refusal::OfImage(error) | Refusal::Failed(error)) = refusal;
+    error.what
+}
+
 fn resolved(server: &Server, credentials: &Credentials, trust: &Trust) -> Result<String, String> {
     let outside = outside();
     let mut registries = Registries::new(&outside, credentials);
     let release = "16.2.0".parse().unwrap();
     let image = image(&mut registries, &repository(server), &release, trust, &mut Verified::default(), soon());
-    image.map(|image| image.to_string()).map_err(|error| error.what)
+    image.map(|image| image.to_string()).map_err(what)
 }
 
 pub(super) const MANIFEST: &[u8] = br#"{"schemaVersion":2,"config":{},"layers":[]}"#;
@@ -107,7 +112,7 @@ fn a_redirect_that_gives_up_tls_is_not_followed() {
     let error = registries.blob(&repository(&server), &Digest::of(b""), 100, soon()).unwrap_err();
     assert!(error.what.contains("a redirect to \"http://localhost/x\""), "{}", error.what);
     // A manifest is where its registry is.
-    assert!(registries.manifest(&repository(&server), "1.2.3", soon()).unwrap_err().what.contains("HTTP status 307"));
+    assert!(what(registries.manifest(&repository(&server), "1.2.3", soon()).unwrap_err()).contains("HTTP status 307"));
 }
 
 #[test]
@@ -168,9 +173,9 @@ fn what_was_verified_once_is_not_verified_again_but_resolved_again() {
 fn too_slow(outside: &Outside, repository: &Repository) -> String {
     let (credentials, begun) = (NOBODY(), Instant::now());
     let mut registries = Registries::new(outside, &credentials);
-    let error = registries.manifest(repository, "1.2.3", Deadline::within(Duration::from_secs(1))).unwrap_err();
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}: {}", begun.elapsed(), error.what);
-    error.what
+    let error = what(registries.manifest(repository, "1.2.3", Deadline::within(Duration::from_secs(1))).unwrap_err());
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}: {error}", begun.elapsed());
+    error
 }
 
 #[test]

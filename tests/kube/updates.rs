@@ -21,7 +21,7 @@ use teleport_upgrade::rules::policy::Transport;
 use ureq::tls::Certificate;
 
 use super::images::MANIFEST;
-use super::{answer, outside, soon};
+use super::{answer, outside, outside_through, soon};
 use crate::support::server::Server;
 use crate::support::server::certificates::lab;
 
@@ -141,4 +141,35 @@ fn credentials_are_read_anew_for_each_image_from_a_mounted_secret_too() {
     assert_eq!(gone.class.exit() as u8, 78);
     let error = looked(&mut updater).unwrap_err();
     assert!(error.contains("there is neither config.json nor .dockerconfigjson in "), "{error}");
+}
+
+/// What is written when a registry answers so; with these proxy variables.
+fn refused(proxy: Option<String>, registry: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> (String, Vec<String>) {
+    let (server, written) = world(registry);
+    let mut updater = updater(&server, outside_through(proxy.clone()), Mounted::of(Pull::Anonymously), Trust::Registry);
+    if proxy.is_some() {
+        // A proxy is never asked for localhost.
+        updater.settings.repository = format!("version.test:{}/teleport", server.port).parse().unwrap();
+    }
+    let error = looked(&mut updater).unwrap_err();
+    // Nothing new: nothing is told again.
+    assert_eq!(looked(&mut updater).unwrap_err(), error);
+    let told = written.lock().unwrap().iter().map(|event| event.replace(&server.port.to_string(), "PORT")).collect();
+    (error, told)
+}
+
+#[test]
+fn an_image_is_refused_in_an_event_only_for_what_it_is_itself() {
+    let (_, told) = refused(None, |_| answer("404 Not Found", "", b"{}"));
+    assert_eq!(told, ["ImageRefused: there is no image localhost:PORT/teleport:16.2.0"]);
+    let (_, told) = refused(None, |_| answer("200 OK", "", b"<html>"));
+    let manifest = "https://localhost:PORT/v2/teleport/manifests/16.2.0";
+    assert_eq!(told, [format!("ImageRefused: {manifest} was answered with no manifest of an image")]);
+
+    let (error, told) = refused(None, |_| answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", b""));
+    assert!(error.contains(" wants a name and password") && told.is_empty(), "{error} {told:?}");
+    let (error, told) = refused(None, |_| answer("503 Service Unavailable", "", b""));
+    assert!(error.contains("HTTP status 503") && told.is_empty(), "{error} {told:?}");
+    let (error, told) = refused(Some("ftp://proxy.test".into()), |_| answer("200 OK", "", MANIFEST));
+    assert!(error.contains("https_proxy does not hold the address of an HTTP proxy") && told.is_empty(), "{error} {told:?}");
 }

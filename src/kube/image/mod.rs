@@ -55,10 +55,25 @@ impl Verified {
     }
 }
 
+/// Why there is no image that may be run.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The image: there is none, it is something else, or nobody trusted has signed it. The sentence is the same as long as it stays so.
+    OfImage(Error),
+    /// It could not be found out.
+    Failed(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// The image of a version that may be run.
 ///
 /// # Errors
-/// There is none, the registry cannot be asked, or nobody trusted has signed it.
+/// Why there is none.
 pub fn image(
     registries: &mut Registries<'_>,
     repository: &Repository,
@@ -66,7 +81,7 @@ pub fn image(
     trust: &Trust,
     verified: &mut Verified,
     deadline: Deadline,
-) -> Result<Image, Error> {
+) -> Result<Image, Refusal> {
     // `+` cannot stand in a tag.
     let tag = release.to_string().replace('+', "_");
     let image = |digest| Image { repository: repository.clone(), tag: tag.clone(), digest };
@@ -77,7 +92,7 @@ pub fn image(
     };
     let manifest = registries.manifest(repository, &tag, deadline)?.ok_or_else(|| {
         let next = "is it mirrored already? Then it will be found; else mirror it, or look at --base-image";
-        Error::new(Class::Server, format!("there is no image {repository}:{tag}"), next)
+        Refusal::OfImage(Error::new(Class::Server, format!("there is no image {repository}:{tag}"), next))
     })?;
     let digest = Digest::of(&manifest);
     if let Some(key) = key.filter(|_| !verified.0.contains(&digest)) {
@@ -94,11 +109,11 @@ fn verify(
     digest: &Digest,
     key: &Key,
     deadline: Deadline,
-) -> Result<(), Error> {
+) -> Result<(), Refusal> {
     let unsigned = |why: String| {
         let next =
             "mirror the signatures with the image (cosign copy), or sign it yourself and name your key with --verification-key";
-        Error::new(Class::Config, format!("{repository}@{digest} is not signed as it has to be: {why}"), next)
+        Refusal::OfImage(Error::new(Class::Config, format!("{repository}@{digest} is not signed as it has to be: {why}"), next))
     };
     let tag = signature::tag(digest);
     let manifest = registries.manifest(repository, &tag, deadline)?;
@@ -113,7 +128,7 @@ fn verify(
             },
             // One that the mirror lacks does not spoil the others.
             Err(error) if error.class == Class::Server => reasons.push(error.what),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
     Err(unsigned(if reasons.is_empty() { format!("{tag} has no signature") } else { reasons.join("; ") }))

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use ureq::http::{Uri, header};
 
 use crate::error::{Class, Error, quoted};
+use crate::kube::image::Refusal;
 use crate::kube::image::challenge::{Challenge, challenge};
 use crate::kube::image::credentials::Credentials;
 use crate::kube::image::manifest::is_manifest;
@@ -54,21 +55,21 @@ impl<'a> Registries<'a> {
     ///
     /// # Errors
     /// The registry cannot be asked, or answers something else.
-    pub fn manifest(&mut self, repository: &Repository, tag: &str, deadline: Deadline) -> Result<Option<Vec<u8>>, Error> {
+    pub fn manifest(&mut self, repository: &Repository, tag: &str, deadline: Deadline) -> Result<Option<Vec<u8>>, Refusal> {
         let url = format!("https://{}/v2/{}/manifests/{tag}", repository.host(), repository.path);
         let question = Question { repository, url, accept: MANIFESTS, most: LARGEST_MANIFEST, deadline };
         let answer = self.ask(&question)?;
         match answer.status {
             200 => {}
             404 => return Ok(None),
-            _ => return Err(answered(&question.url, &answer)),
+            _ => return Err(answered(&question.url, &answer).into()),
         }
         if !is_manifest(&answer.body) {
-            return Err(refused(&question.url, "no manifest of an image"));
+            return Err(Refusal::OfImage(refused(&question.url, "no manifest of an image")));
         }
         let said = answer.headers.get(DIGEST).map(|said| said.as_bytes().trim_ascii());
         if said.is_some_and(|said| said != Digest::of(&answer.body).as_str().as_bytes()) {
-            return Err(refused(&question.url, "other bytes than those of the digest that it names"));
+            return Err(Refusal::OfImage(refused(&question.url, "other bytes than those of the digest that it names")));
         }
         Ok(Some(answer.body))
     }
