@@ -62,7 +62,7 @@ impl Source {
 
 fn find(outside: &Outside, proxy: &str, group: &str, deadline: Deadline) -> Result<Found, Error> {
     let url = format!("https://{proxy}/webapi/find?group={group}");
-    let question = Question { url: &url, headers: &[("accept", "application/json")], most: LARGEST };
+    let question = Question { url: &url, called: &url, headers: &[("accept", "application/json")], most: LARGEST };
     let answer = outside.get(&question, deadline)?;
     let nonsense =
         |what: &str| Error::new(Class::Server, format!("{url} answered {what}"), "is --proxy-address the cluster's proxy?");

@@ -29,6 +29,8 @@ pub struct Web {
 pub struct Question<'a> {
     /// The address, over TLS.
     pub url: &'a str,
+    /// What sentences call it: where the address has a secret in it, the rest of it.
+    pub called: &'a str,
     /// What is sent besides.
     pub headers: &'a [(&'a str, &'a str)],
     /// How many bytes the body may have.
@@ -51,8 +53,8 @@ impl Web {
     /// # Errors
     /// [`Class::Config`] for what is no address; else there was no answer, or a larger one than it may be.
     pub fn get(&self, question: &Question<'_>, left: Duration) -> Result<Answer, Error> {
-        let url = question.url;
-        let uri: Option<Uri> = url.parse().ok().filter(|uri: &Uri| uri.scheme_str() == Some("https"));
+        let url = question.called;
+        let uri: Option<Uri> = question.url.parse().ok().filter(|uri: &Uri| uri.scheme_str() == Some("https"));
         let Some((uri, host)) = uri.as_ref().and_then(|uri| Some((uri, uri.host()?))) else {
             return Err(Error::new(Class::Config, format!("{url} is no address that begins with https://"), "mend it"));
         };

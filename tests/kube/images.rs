@@ -116,6 +116,26 @@ fn a_redirect_that_gives_up_tls_is_not_followed() {
 }
 
 #[test]
+fn what_is_said_about_storage_has_no_signature_of_its_address() {
+    let said = |location: String| {
+        let location = format!("Location: {location}?X-Amz-Signature=secret\r\n");
+        let server = registry(Arc::new(move |_, _| answer("307 Temporary Redirect", &location, b"")));
+        let (outside, credentials) = (outside(), NOBODY());
+        let mut registries = Registries::new(&outside, &credentials);
+        let error = registries.blob(&repository(&server), &Digest::of(b""), 100, soon()).unwrap_err();
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+        error.to_string()
+    };
+    let closed = "https://localhost:1/storage";
+    let error = said(closed.to_owned());
+    assert!(error.starts_with(&format!("cannot fetch {closed}: ")) && error.ends_with(&format!("curl -v {closed}")), "{error}");
+    let nonsense = registry(Arc::new(|_, _| b"nonsense\r\n\r\n".to_vec()));
+    let error = said(format!("https://localhost:{}/storage", nonsense.port));
+    assert!(error.contains("/storage answered in no sound HTTP"), "{error}");
+    assert!(said("http://localhost/storage".to_owned()).contains("a redirect to \"http://localhost/storage\""));
+}
+
+#[test]
 fn a_token_is_asked_for_once_and_name_and_password_go_only_where_the_registry_says() {
     let token = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&token);

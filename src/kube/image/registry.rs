@@ -88,7 +88,7 @@ impl<'a> Registries<'a> {
             }
             // To storage that knows nothing of registries, and must not be told what they are.
             let to = location(&question.url, &answer)?;
-            answer = self.outside.get(&web::Question { url: &to, headers: &[], most }, deadline)?;
+            answer = self.outside.get(&web::Question { url: &to, called: without_query(&to), headers: &[], most }, deadline)?;
         }
         if answer.status != 200 {
             return Err(answered(&question.url, &answer));
@@ -119,7 +119,8 @@ impl<'a> Registries<'a> {
     fn send(&self, question: &Question<'_>, authorization: Option<&String>) -> Result<Answer, Error> {
         let mut headers = vec![("accept", question.accept)];
         headers.extend(authorization.map(|value| ("authorization", value.as_str())));
-        self.outside.get(&web::Question { url: &question.url, headers: &headers, most: question.most }, question.deadline)
+        let (url, most) = (question.url.as_str(), question.most);
+        self.outside.get(&web::Question { url, called: url, headers: &headers, most }, question.deadline)
     }
 
     fn authorization(&self, question: &Question<'_>, answer: &Answer) -> Result<String, Error> {
@@ -151,7 +152,7 @@ impl<'a> Registries<'a> {
         }
         let basic = basic.map(|basic| format!("Basic {basic}"));
         let headers: Vec<_> = basic.iter().map(|value| ("authorization", value.as_str())).collect();
-        let asked = web::Question { url: &url, headers: &headers, most: LARGEST_TOKEN };
+        let asked = web::Question { url: &url, called: &url, headers: &headers, most: LARGEST_TOKEN };
         let answer = self.outside.get(&asked, question.deadline)?;
         if answer.status != 200 {
             return Err(answered(&url, &answer));
@@ -191,9 +192,15 @@ fn refused(url: &str, what: &str) -> Error {
 /// Where a redirect leads: over TLS, anywhere, since what comes is known by its digest.
 fn location(from: &str, answer: &Answer) -> Result<String, Error> {
     let value = answer.headers.get(header::LOCATION).map(|value| value.as_bytes()).unwrap_or_default();
+    let shown = value.split(|byte| *byte == b'?').next().unwrap_or_default();
     let to = std::str::from_utf8(value).ok().filter(|to| to.parse::<Uri>().is_ok());
     let to = to.map(|to| if to.starts_with('/') { format!("{}{to}", origin(from)) } else { to.to_owned() });
-    to.filter(|to| to.starts_with("https://")).ok_or_else(|| refused(from, &format!("a redirect to {}", quoted(value))))
+    to.filter(|to| to.starts_with("https://")).ok_or_else(|| refused(from, &format!("a redirect to {}", quoted(shown))))
+}
+
+/// Storage is often led to with a signature in the query: whoever reads it may fetch, and it is another one each time.
+fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or(url)
 }
 
 fn origin(url: &str) -> &str {
