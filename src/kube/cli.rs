@@ -65,8 +65,8 @@ fn prepared(settings: Settings, voice: Voice) -> Result<Updater, Error> {
     voice.info("Watching the agent", &started);
     match trust {
         Trust::SignedBy(_) => {}
-        Trust::Registry => voice.warning("Images will NOT be verified: --insecure-no-verify-image is set.", &[]),
-        Trust::Nobody => voice.warning("Images will be NEITHER resolved NOR verified: --insecure-no-resolve-image is set.", &[]),
+        Trust::Registry => voice.insecure("Images will NOT be verified: --insecure-no-verify-image is set."),
+        Trust::Nobody => voice.insecure("Images will be NEITHER resolved NOR verified: --insecure-no-resolve-image is set."),
     }
     Ok(Updater { settings, api, outside, mounted, trust, voice, figures, verified: Verified::default(), told: None })
 }

@@ -99,13 +99,17 @@ impl Updater {
     }
 
     fn update(&mut self, workload: &Workload, facts: &Facts, to: &Release, why: &Why, deadline: Deadline) -> Result<(), Trouble> {
-        match &self.trust {
-            Trust::SignedBy(_) => {}
-            Trust::Registry => self.voice.warning("The image is NOT verified: --insecure-no-verify-image is set.", &[]),
-            Trust::Nobody => {
-                self.voice.warning("The image is NEITHER resolved NOR verified: --insecure-no-resolve-image is set.", &[])
+        let unproven = match &self.trust {
+            Trust::SignedBy(_) => "",
+            Trust::Registry => {
+                self.voice.insecure("The image is NOT verified: --insecure-no-verify-image is set.");
+                "; its image is NOT verified"
             }
-        }
+            Trust::Nobody => {
+                self.voice.insecure("The image is NEITHER resolved NOR verified: --insecure-no-resolve-image is set.");
+                "; its image is neither resolved nor verified"
+            }
+        };
         let credentials = self.mounted.credentials()?;
         let mut registries = Registries::new(&self.outside, &credentials);
         let image = image(&mut registries, &self.settings.repository, to, &self.trust, &mut self.verified, deadline);
@@ -122,7 +126,7 @@ impl Updater {
         let object = workload.with_image(&self.settings.container, &image);
         self.api.replace(workload.kind, &self.settings.name, &object, deadline)?;
         let from = facts.current.as_ref().map_or_else(|| "an unknown version".to_owned(), ToString::to_string);
-        self.tell(workload, "Normal", "Updated", &format!("from {from} to {to}: {why}"), deadline);
+        self.tell(workload, "Normal", "Updated", &format!("from {from} to {to}: {why}{unproven}"), deadline);
         self.figures.count("updated", now());
         Ok(())
     }

@@ -50,6 +50,11 @@ impl Voice {
         self.say(Volume::Warning, "warn", sentence, more);
     }
 
+    /// What is given up in safety: said however little is to be said.
+    pub fn insecure(&self, sentence: &str) {
+        self.say(Volume::Error, "warn", sentence, &[]);
+    }
+
     /// What keeps it from working, and what to do about it.
     pub fn error(&self, sentence: &str, error: &Error) {
         self.say(Volume::Error, "error", sentence, &[("err", error.what.clone()), ("next", error.next.clone())]);

@@ -180,7 +180,7 @@ only_images_that_the_trusted_key_has_signed_are_taken() {
     note 'nobody has to have signed it'
     digest=$(publish 16.3.1)
     wanted 'static_version: v16.3.1, critical: true'
-    start_updater --insecure-no-verify-image --pull-credentials=docker
+    start_updater --insecure-no-verify-image --pull-credentials=docker --log-level=error
     wait_for_image "$IMAGES/teleport:16.3.1@$digest"
     wait_until_said 'The image is NOT verified: --insecure-no-verify-image is set.'
     stop_updater

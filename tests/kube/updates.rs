@@ -173,3 +173,15 @@ fn an_image_is_refused_in_an_event_only_for_what_it_is_itself() {
     let (error, told) = refused(Some("ftp://proxy.test".into()), |_| answer("200 OK", "", MANIFEST));
     assert!(error.contains("https_proxy does not hold the address of an HTTP proxy") && told.is_empty(), "{error} {told:?}");
 }
+
+#[test]
+fn an_update_to_an_image_that_nobody_has_signed_says_so_in_its_event() {
+    for (trust, end) in
+        [(Trust::Registry, "; its image is NOT verified"), (Trust::Nobody, "; its image is neither resolved nor verified")]
+    {
+        let (server, written) = world(|_| answer("200 OK", "", MANIFEST));
+        looked(&mut updater(&server, outside(), Mounted::of(Pull::Anonymously), trust)).unwrap();
+        let event = written.lock().unwrap().last().unwrap().clone();
+        assert!(event.starts_with("Updated: from 16.1.7 to 16.2.0: ") && event.ends_with(end), "{event}");
+    }
+}
