@@ -5,6 +5,7 @@
 
 mod api;
 mod images;
+mod pace;
 mod updates;
 
 use std::time::Duration;

@@ -13,15 +13,20 @@ use ureq::{Agent, Body};
 
 use crate::error::{Class, Error, quoted};
 use crate::kube::outside::{Deadline, USER_AGENT, read};
+use crate::kube::pods::{Pod, pods};
 use crate::kube::query::escaped;
 use crate::kube::workload::{Kind, Workload};
 
 /// No object is larger: etcd takes 1.5 MiB.
 const LARGEST: u64 = 16 * 1024 * 1024;
+/// Thousands of pods.
+const MOST_PODS: u64 = 256 * 1024 * 1024;
 /// For a single question.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A watch on which nothing came for so long is dead: the server sends a bookmark each minute.
 const SILENCE: Duration = Duration::from_secs(5 * 60);
+/// So much later than it was to end a watch is ended from here.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// How to reach it, and as whom.
 pub struct Cluster {
@@ -135,11 +140,16 @@ impl Api {
     /// As above; [`Trouble::Expired`] also in the course of it.
     pub fn watch(&self, kind: Kind, name: &str, version: &str, time: Duration) -> Result<Watch, Trouble> {
         let path = self.workloads(kind, name);
-        let seconds = time.as_secs().max(1);
+        // Rounded up: what is due then must not be looked for before.
+        let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0 || time.is_zero());
         let path = format!("{path}&watch=true&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={seconds}");
         let response = self.send(Method::GET, &path, None, None)?;
         match response.status().as_u16() {
-            200 => Ok(Watch { kind, reader: BufReader::with_capacity(16 * 1024, Box::new(response.into_body().into_reader())) }),
+            200 => Ok(Watch {
+                kind,
+                ends: Deadline::within(time + GRACE),
+                reader: BufReader::with_capacity(16 * 1024, Box::new(response.into_body().into_reader())),
+            }),
             status => Err(self.trouble(&path, status, response)),
         }
     }
@@ -148,9 +158,15 @@ impl Api {
     ///
     /// # Errors
     /// As [`Self::workload`].
-    pub fn pods(&self, selector: &str, deadline: Deadline) -> Result<Value, Trouble> {
+    pub fn pods(&self, selector: &str, deadline: Deadline) -> Result<Vec<Pod>, Trouble> {
         let path = format!("/api/v1/namespaces/{}/pods?labelSelector={}", self.namespace, escaped(selector));
-        self.ask(Method::GET, &path, None, deadline)
+        let response = self.send(Method::GET, &path, None, Some(deadline.left().min(PATIENCE)))?;
+        match response.status().as_u16() {
+            // Read as it comes: as a whole, hundreds of pods are many megabytes.
+            200 => pods(BufReader::new(response.into_body().into_reader().take(MOST_PODS)))
+                .map_err(|error| self.failed(&path, &format!("it answered no list of pods: {error}")).into()),
+            status => Err(self.trouble(&path, status, response)),
+        }
     }
 
     /// A secret, if it is there.
@@ -278,6 +294,8 @@ fn whole(response: Response<Body>, most: u64) -> Result<Vec<u8>, String> {
 /// What happens to a workload, as it happens.
 pub struct Watch {
     kind: Kind,
+    /// A server may forget how long it was to last.
+    ends: Deadline,
     reader: BufReader<Box<dyn Read + Send>>,
 }
 
@@ -315,7 +333,8 @@ impl Watch {
                 "DELETED" => return Ok(Happened::Deleted),
                 "ERROR" if event.object.get("code").and_then(Value::as_u64) == Some(410) => return Err(Trouble::Expired),
                 "ERROR" => return Err(lost(&format!("it says {}", quoted(event.object.to_string().as_bytes()))).into()),
-                // A bookmark: it lives.
+                // A bookmark: it lives, and not for ever.
+                _ if latest.is_none() && self.ends.left().is_zero() => break,
                 _ => {}
             }
         }

@@ -1,11 +1,13 @@
 //! From the command line to a loop that runs, or to everything that keeps it from running.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Class, Error, Exit};
+use crate::kube::SHORTEST;
 use crate::kube::api::Api;
 use crate::kube::cluster;
 use crate::kube::figures::Figures;
@@ -22,10 +24,11 @@ use crate::kube::voice::Voice;
 #[must_use]
 pub fn main() -> u8 {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    if words.iter().any(|word| matches!(word.as_str(), "-h" | "-help" | "--help" | "help")) {
+    if words.first().is_some_and(|word| word == "help") {
         return print(&help());
     }
     let given = match parse(words) {
+        Ok(given) if given.is_on("help") || given.is_on("h") => return print(&help()),
         Ok(given) if given.is_on("version") => return print(concat!("v", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(given) => given,
         Err(wrong) => return refuse(&wrong),
@@ -68,7 +71,20 @@ fn prepared(settings: Settings, voice: Voice) -> Result<Updater, Error> {
         Trust::Registry => voice.insecure("Images will NOT be verified: --insecure-no-verify-image is set."),
         Trust::Nobody => voice.insecure("Images will be NEITHER resolved NOR verified: --insecure-no-resolve-image is set."),
     }
-    Ok(Updater { settings, api, outside, mounted, trust, voice, figures, verified: Verified::default(), told: None })
+    Ok(Updater {
+        settings,
+        api,
+        outside,
+        mounted,
+        trust,
+        voice,
+        figures,
+        verified: Verified::default(),
+        told: None,
+        ended: BTreeMap::new(),
+        wait: SHORTEST,
+        is_well: false,
+    })
 }
 
 /// It may be the first process of its container, which no signal ends by itself. There is nothing to be finished: each write is whole.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::rules::moment::Moment;
 
-/// Without a sign of life for so many seconds the loop is stuck: half an hour is a watch, and two minutes what follows it.
+/// Without a sign of life for so many seconds the loop is stuck, or reaches the API server no more: half an hour is a watch, and two
+/// minutes what follows it.
 const LONGEST_SILENCE: i64 = 45 * 60;
 
 /// The figures of a running updater.
@@ -28,14 +29,17 @@ impl Figures {
         self.change(|known| known.alive = Some(now));
     }
 
-    /// A reconciliation came to this.
-    pub fn count(&self, outcome: &'static str, now: Moment) {
+    /// A look came to this.
+    pub fn count(&self, outcome: &'static str) {
         self.change(|known| {
             let counter = known.outcomes.entry(outcome).or_default();
             *counter = counter.saturating_add(1);
-            known.last = Some(now);
-            known.alive = Some(now);
         });
+    }
+
+    /// The workload was looked at, whatever that came to.
+    pub fn looked(&self, now: Moment) {
+        self.change(|known| (known.last, known.alive) = (Some(now), Some(now)));
     }
 
     /// The version that there is, and the one that is wanted; empty where there is none.
@@ -97,13 +101,16 @@ mod tests {
     #[test]
     fn figures_are_told_as_prometheus_reads_them() {
         let figures = Figures::default();
-        figures.count("up-to-date", Moment::from_unix(100));
-        figures.count("up-to-date", Moment::from_unix(200));
+        figures.count("up-to-date");
+        figures.count("up-to-date");
+        figures.looked(Moment::from_unix(200));
+        figures.count("failed");
         figures.versions("16.1.7".into(), "16.2.0".into());
         let text = figures.text();
         for line in [
             "# TYPE teleport_kube_agent_updater_reconciles_total counter",
             "teleport_kube_agent_updater_reconciles_total{outcome=\"up-to-date\"} 2",
+            "teleport_kube_agent_updater_reconciles_total{outcome=\"failed\"} 1",
             "teleport_kube_agent_updater_last_reconcile_timestamp_seconds 200",
             "teleport_kube_agent_updater_agent_version{current=\"16.1.7\",wanted=\"16.2.0\"} 1",
         ] {
@@ -118,7 +125,9 @@ mod tests {
         assert!(figures.is_alive(at(1_000_000)) && !figures.is_ready());
         figures.lives(at(0));
         assert!(figures.is_alive(at(2700)) && !figures.is_alive(at(2701)) && !figures.is_ready());
-        figures.count("updated", at(2701));
+        figures.count("failed");
+        assert!(!figures.is_alive(at(2701)) && !figures.is_ready());
+        figures.looked(at(2701));
         assert!(figures.is_alive(at(2701)) && figures.is_ready());
     }
 }

@@ -23,12 +23,14 @@ pub(super) const VALUES: [(&str, &str, &str); 16] = [
     ("context", "NAME", "and which context of that file"),
 ];
 /// Flags that are a yes or no.
-pub(super) const SWITCHES: [(&str, &str); 5] = [
+pub(super) const SWITCHES: [(&str, &str); 7] = [
     ("allow-major-downgrade", "follow a version of a lower major, too"),
     ("insecure-no-verify-image", "take images that nobody has signed"),
     ("insecure-no-resolve-image", "take whatever the tag leads to; implies the one above"),
     ("disable-leader-election", "accepted: there is none, several replicas do not disturb each other"),
     ("version", "print the version of this program"),
+    ("help", "print this"),
+    ("h", "print this"),
 ];
 
 /// What was given: the last value of each flag.
@@ -93,7 +95,11 @@ fn suggestion(name: &str) -> String {
     let known = VALUES.iter().map(|(known, ..)| *known).chain(SWITCHES.iter().map(|(known, _)| *known));
     // One letter wrong, or a word of it.
     let near = |known: &&str| is_near(name, known) || name.len() > 3 && known.split('-').any(|part| part == name);
-    known.into_iter().find(near).map_or_else(String::new, |known| format!(": is --{known} meant?"))
+    known
+        .into_iter()
+        .filter(|known| known.len() > 1)
+        .find(near)
+        .map_or_else(String::new, |known| format!(": is --{known} meant?"))
 }
 
 #[cfg(test)]

@@ -87,10 +87,16 @@ fn value(entries: &Entries<'_>, key: &str, mistakes: &mut Vec<Mistake>) -> Optio
 fn read(cluster: &Entries<'_>, user: &Entries<'_>, mistakes: &mut Vec<Mistake>) -> Result<Context, String> {
     let server = value(cluster, "server", mistakes).filter(|server| server.starts_with("https://"));
     let server = server.ok_or("has a cluster without a `server` that begins with https://")?.trim_end_matches('/').to_owned();
+    for (unknown, why) in [("proxy-url", "a proxy"), ("tls-server-name", "another name in its certificate")] {
+        if value(cluster, unknown, mistakes).is_some() {
+            return Err(format!("has a cluster with `{unknown}`: {why} is not known here"));
+        }
+    }
     let authority = contents(cluster, "certificate-authority", mistakes)?;
     let authority = authority.ok_or("has a cluster without a `certificate-authority`, whose word on its certificate is taken")?;
     let pair = (contents(user, "client-certificate", mistakes)?, contents(user, "client-key", mistakes)?);
-    let user = match (value(user, "token", mistakes), value(user, "tokenFile", mistakes), pair) {
+    let token = value(user, "token", mistakes).filter(|token| !token.is_empty());
+    let user = match (token, value(user, "tokenFile", mistakes), pair) {
         (Some(token), ..) => User::Token(token),
         (None, Some(file), _) => User::TokenFile(file),
         (None, None, (Some(certificate), Some(key))) => User::Certificate(certificate, key),
@@ -176,6 +182,8 @@ contexts:
             "has a cluster without a `server` that begins with https://"
         );
         assert_eq!(wrong(&FILE.replace("Q0E=", "'?'"), Some("two")), "has a `certificate-authority-data` that is no Base64");
+        let by_proxy = FILE.replace("certificate-authority: ca.crt", "certificate-authority: ca.crt, proxy-url: http://p");
+        assert_eq!(wrong(&by_proxy, None), "has a cluster with `proxy-url`: a proxy is not known here");
         assert_eq!(wrong("", None), "has no current-context, and --context names none");
         assert!(wrong("a: [", None).contains("is no YAML"));
     }

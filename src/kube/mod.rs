@@ -27,7 +27,7 @@ pub mod windows;
 pub mod workload;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Class, Error};
 use crate::kube::api::{Happened, Trouble};
@@ -42,50 +42,69 @@ const TRIES: usize = 5;
 /// Looks that are due so shortly after each other are one.
 const MARGIN: Duration = Duration::from_secs(2);
 /// The first pause after something failed; it doubles up to the longest.
-const SHORTEST: Duration = Duration::from_secs(1);
+pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(2 * 60);
+/// A watch that lived for so long was one.
+const HEALTHY: Duration = Duration::from_secs(30);
+/// And one that ended sooner was none.
+const BRIEF: Duration = Duration::from_secs(2);
+
+/// How a watch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// When the next look was due.
+    OnTime,
+    /// Before, whoever ended it.
+    Early,
+}
 
 impl Updater {
     /// Keeps the workload up to date, for as long as this process lives.
     pub fn run(&mut self) -> ! {
-        let mut wait = SHORTEST;
         loop {
-            self.figures.lives(now());
-            match self.follow() {
-                Ok(()) => wait = SHORTEST,
+            let began = Instant::now();
+            let end = self.follow();
+            let lived = began.elapsed();
+            if self.is_well && (lived >= HEALTHY || matches!(end, Ok(End::OnTime))) {
+                self.wait = SHORTEST;
+            }
+            match end {
+                Ok(End::Early) if lived < BRIEF => self.pause(),
+                Ok(_) => {}
                 Err(error) => {
                     self.failed(&error);
-                    pause(jittered(wait));
-                    wait = longer(wait);
+                    self.pause();
                 }
             }
         }
     }
 
     /// Looks at the workload, and at everything that happens to it until its watch ends.
-    fn follow(&mut self) -> Result<(), Error> {
-        let Some((workload, version)) = self.find(Deadline::within(LOOK)).map_err(unexpected)? else {
+    fn follow(&mut self) -> Result<End, Error> {
+        let found = self.find(Deadline::within(LOOK)).map_err(unexpected)?;
+        // What may keep it from this for ever, such as another authority of the cluster, ends with this process: the kubelet sees to that.
+        self.figures.lives(now());
+        let Some((workload, mut version)) = found else {
             let what = format!("there is no StatefulSet or Deployment {}/{}", self.settings.namespace, self.settings.name);
             return Err(Error::new(Class::Config, what, "is --agent-name the name of the Helm release of the agent?"));
         };
         let kind = workload.kind;
-        let (mut version, mut wait) = (version, SHORTEST);
-        let mut due = self.look(workload, &mut wait);
+        let mut due = self.look(workload);
         loop {
-            let time = due.left();
-            let mut watch = match self.api.watch(kind, &self.settings.name, &version, time) {
-                Err(Trouble::Expired) => return Ok(()),
+            let ends = due;
+            let mut watch = match self.api.watch(kind, &self.settings.name, &version, ends.left()) {
+                Err(Trouble::Expired) => return Ok(End::Early),
                 watch => watch.map_err(unexpected)?,
             };
-            let ends = Deadline::within(time);
             // Until the next look is due before this watch is over.
             while due.left() + MARGIN >= ends.left() {
                 match watch.wait() {
                     Ok(Happened::Changed(workload)) => {
                         workload.version().clone_into(&mut version);
-                        due = self.look(*workload, &mut wait);
+                        due = self.look(*workload);
                     }
-                    Ok(Happened::Deleted | Happened::Over) | Err(Trouble::Expired) => return Ok(()),
+                    Ok(Happened::Over) if ends.left() <= MARGIN => return Ok(End::OnTime),
+                    Ok(Happened::Deleted | Happened::Over) | Err(Trouble::Expired) => return Ok(End::Early),
                     Err(trouble) => return Err(unexpected(trouble)),
                 }
             }
@@ -93,22 +112,29 @@ impl Updater {
     }
 
     /// One look. Returns when the next one is due, whatever happens meanwhile: sooner after one that failed.
-    fn look(&mut self, workload: Workload, wait: &mut Duration) -> Deadline {
+    fn look(&mut self, workload: Workload) -> Deadline {
         match self.settle(workload) {
             Ok(looked) => {
-                *wait = SHORTEST;
+                self.is_well = true;
+                self.figures.looked(now());
                 let again = looked.again.and_then(|at| u64::try_from(at.since(now())).ok()).map(Duration::from_secs);
-                Deadline::within(
-                    again.unwrap_or(self.settings.period).clamp(MARGIN.min(self.settings.period), self.settings.period),
-                )
+                let time = again.unwrap_or(self.settings.period);
+                Deadline::within(time.clamp(MARGIN.min(self.settings.period), self.settings.period))
             }
             Err(error) => {
+                self.is_well = false;
                 self.failed(&error);
-                let due = Deadline::within(jittered(*wait));
-                *wait = longer(*wait);
+                let due = Deadline::within(jittered(self.wait));
+                self.wait = longer(self.wait);
                 due
             }
         }
+    }
+
+    /// Longer each time, until it works again.
+    fn pause(&mut self) {
+        pause(jittered(self.wait));
+        self.wait = longer(self.wait);
     }
 
     /// As many looks as it takes while somebody else changes it, too.
@@ -129,7 +155,7 @@ impl Updater {
 
     fn failed(&self, error: &Error) {
         self.voice.error("It is tried again", error);
-        self.figures.count("failed", now());
+        self.figures.count("failed");
     }
 }
 

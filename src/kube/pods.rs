@@ -1,14 +1,14 @@
 //! The pods of a workload: whether they are well, and which of them a roll-out will never replace by itself. Pure.
 
-use serde_json::Value;
+use std::io::Read;
+
+use serde::Deserialize;
 
 use crate::kube::times::moment;
 use crate::rules::moment::Moment;
 
 /// For so many seconds a pod may be not ready before it is called ill.
 const PATIENCE: i64 = 5 * 60;
-/// Which revision of its StatefulSet a pod is of.
-const REVISION: &str = "/metadata/labels/controller-revision-hash";
 
 /// One pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,38 +32,74 @@ enum Standing {
     Unknown,
 }
 
-/// The pods of a list.
-#[must_use]
-pub fn pods(list: &Value) -> Vec<Pod> {
-    let items = list.get("items").and_then(Value::as_array);
-    items.into_iter().flatten().filter_map(pod).collect()
+#[derive(Deserialize)]
+struct List {
+    items: Vec<Item>,
+}
+#[derive(Deserialize)]
+struct Item {
+    metadata: Metadata,
+    status: Option<Status>,
+}
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    uid: String,
+    labels: Option<Labels>,
+    deletion_timestamp: Option<String>,
+}
+#[derive(Deserialize)]
+struct Labels {
+    #[serde(rename = "controller-revision-hash")]
+    revision: Option<String>,
+}
+#[derive(Deserialize)]
+struct Status {
+    conditions: Option<Vec<Condition>>,
+}
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Condition {
+    r#type: String,
+    status: String,
+    last_transition_time: Option<String>,
 }
 
-fn pod(object: &Value) -> Option<Pod> {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    Some(Pod {
-        name: text("/metadata/name")?,
-        uid: text("/metadata/uid")?,
-        revision: text(REVISION),
-        standing: if object.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null()) {
-            Standing::Terminating
-        } else {
-            ready(object)
-        },
-    })
+/// The pods of a list, of which only this little is kept.
+///
+/// # Errors
+/// It is none, or breaks off.
+pub fn pods(list: impl Read) -> Result<Vec<Pod>, serde_json::Error> {
+    let list: List = serde_json::from_reader(list)?;
+    Ok(list.items.into_iter().map(pod).collect())
 }
 
-fn ready(object: &Value) -> Standing {
-    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
-    let text = |condition: &Value, key: &str| condition.get(key).and_then(Value::as_str).map(str::to_owned);
-    match conditions.into_iter().flatten().find(|condition| text(condition, "type").as_deref() == Some("Ready")) {
-        Some(ready) if text(ready, "status").as_deref() == Some("True") => Standing::Ready,
-        Some(ready) => text(ready, "lastTransitionTime").and_then(|at| moment(&at)).map_or(Standing::Unknown, Standing::Since),
+fn pod(item: Item) -> Pod {
+    let Item { metadata, status } = item;
+    let standing = if metadata.deletion_timestamp.is_some() {
+        Standing::Terminating
+    } else {
+        ready(&status.and_then(|status| status.conditions).unwrap_or_default())
+    };
+    let revision = metadata.labels.and_then(|labels| labels.revision);
+    Pod { name: metadata.name, uid: metadata.uid, revision, standing }
+}
+
+fn ready(conditions: &[Condition]) -> Standing {
+    match conditions.iter().find(|condition| condition.r#type == "Ready") {
+        Some(ready) if ready.status == "True" => Standing::Ready,
+        Some(ready) => ready.last_transition_time.as_deref().and_then(moment).map_or(Standing::Unknown, Standing::Since),
         None => Standing::Unknown,
     }
 }
 
 impl Pod {
+    /// Its number in its StatefulSet.
+    fn ordinal(&self) -> Option<u64> {
+        self.name.rsplit_once('-')?.1.parse().ok()
+    }
+
     /// What is wrong with it, as the end of a sentence that begins with its name.
     fn complaint(&self, now: Moment) -> Option<String> {
         match self.standing {
@@ -95,16 +131,20 @@ pub fn next_illness(pods: &[Pod], now: Moment) -> Option<Moment> {
 }
 
 /// Those that are ill and of another revision than the one that is to be: the controller waits for them to become ready, which they do not
-/// (kubernetes issue 67250), so that nothing but their end lets it go on.
-pub fn stuck<'p>(pods: &'p [Pod], revision: &str, now: Moment) -> impl Iterator<Item = &'p Pod> {
+/// (kubernetes issue 67250), so that nothing but their end lets it go on. Below `from` pods are to stay what they are.
+pub fn stuck<'p>(pods: &'p [Pod], revision: &str, from: u64, now: Moment) -> impl Iterator<Item = &'p Pod> {
     let other = move |pod: &&Pod| pod.revision.as_deref().is_some_and(|of| of != revision);
-    pods.iter().filter(other).filter(move |pod| pod.complaint(now).is_some())
+    let is_rolled_out = move |pod: &&Pod| pod.ordinal().is_some_and(|ordinal| ordinal >= from);
+    pods.iter().filter(other).filter(is_rolled_out).filter(move |pod| pod.complaint(now).is_some())
 }
+
+/// For how many seconds a pod is left alone that has taken the place of one that was deleted.
+pub const RESPITE: i64 = PATIENCE;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     /// 2026-11-26T12:00:00Z
     const NOON: i64 = 1_795_694_400;
@@ -125,8 +165,11 @@ mod tests {
     fn not_ready(since: &str) -> Value {
         json!([{"type": "Ready", "status": "False", "lastTransitionTime": since}])
     }
+    fn read(list: &Value) -> Vec<Pod> {
+        pods(list.to_string().as_bytes()).unwrap()
+    }
     fn said(items: Vec<Value>) -> Option<String> {
-        complaint(&pods(&json!({ "items": items })), Moment::from_unix(NOON))
+        complaint(&read(&json!({ "items": items })), Moment::from_unix(NOON))
     }
 
     #[test]
@@ -142,6 +185,14 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_breaks_off_or_is_none_is_no_list_of_pods() {
+        for nonsense in ["", "{}", "[1]", "{\"items\":[{}]}", "{\"items\":["] {
+            assert!(pods(nonsense.as_bytes()).is_err(), "{nonsense}");
+        }
+        assert_eq!(read(&json!({"items": []})), []);
+    }
+
+    #[test]
     fn pods_on_their_way_out_are_neither_ill_nor_missing() {
         assert_eq!(said(vec![one("a", None, not_ready("2026-01-01T00:00:00Z"), true)]), None);
     }
@@ -149,18 +200,22 @@ mod tests {
     #[test]
     fn only_pods_that_are_ill_and_of_another_revision_are_stuck() {
         let list = json!({"items": [
-            one("old-ill", Some("old"), not_ready("2026-01-01T00:00:00Z"), false),
-            one("old-never", Some("old"), json!([]), false),
-            one("old-well", Some("old"), ready(), false),
-            one("old-slow", Some("old"), not_ready("2026-11-26T11:58:00Z"), false),
-            one("old-gone", Some("old"), json!([]), true),
-            one("new-ill", Some("new"), json!([]), false),
-            one("nobodys", None, json!([]), false),
+            one("agent-0", Some("old"), json!([]), false),
+            one("agent-1", Some("old"), not_ready("2026-01-01T00:00:00Z"), false),
+            one("agent-2", Some("old"), json!([]), false),
+            one("agent-3", Some("old"), ready(), false),
+            one("agent-4", Some("old"), not_ready("2026-11-26T11:58:00Z"), false),
+            one("agent-5", Some("old"), json!([]), true),
+            one("agent-6", Some("new"), json!([]), false),
+            one("agent-7", None, json!([]), false),
+            one("nobodys", Some("old"), json!([]), false),
         ]});
-        let pods = pods(&list);
+        let pods = read(&list);
         let now = Moment::from_unix(NOON);
-        let stuck: Vec<&str> = stuck(&pods, "new", now).map(|pod| pod.name.as_str()).collect();
-        assert_eq!(stuck, ["old-ill", "old-never"]);
+        let names = |from| stuck(&pods, "new", from, now).map(|pod| pod.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names(0), ["agent-0", "agent-1", "agent-2"]);
+        // Below the partition of a roll-out they are to stay of the old one.
+        assert_eq!(names(2), ["agent-2"]);
         assert_eq!(next_illness(&pods, now), Some(Moment::from_unix(NOON + 3 * 60 + 1)));
     }
 }

@@ -1,8 +1,7 @@
 //! What the kubelet and Prometheus may ask: `/healthz`, `/readyz`, `/metrics`.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -45,24 +44,22 @@ pub fn answer(address: SocketAddr, page: Page, figures: &Figures) -> Result<(), 
 }
 
 fn accept(listener: &TcpListener, page: Page, figures: &Figures) {
-    let open = Arc::new(AtomicUsize::new(0));
+    let mut open = VecDeque::new();
     for stream in listener.incoming() {
         let Ok(stream) = stream else {
             pause(Duration::from_millis(100));
             continue;
         };
-        if open.fetch_add(1, Ordering::SeqCst) >= MOST {
-            open.fetch_sub(1, Ordering::SeqCst);
-            continue;
+        // One more than are served at a time ends the oldest one, which has had its time: nobody keeps the kubelet out by saying nothing.
+        open.extend(stream.try_clone());
+        if open.len() > MOST
+            && let Some(oldest) = open.pop_front()
+        {
+            let _ = TcpStream::shutdown(&oldest, Shutdown::Both);
         }
-        let (counted, figures) = (Arc::clone(&open), figures.clone());
-        let serves = move || {
-            converse(stream, page, &figures);
-            counted.fetch_sub(1, Ordering::SeqCst);
-        };
-        if thread::Builder::new().stack_size(STACK).spawn(serves).is_err() {
-            open.fetch_sub(1, Ordering::SeqCst);
-        }
+        let figures = figures.clone();
+        // Without a thread to spare this one is closed.
+        let _ = thread::Builder::new().stack_size(STACK).spawn(move || converse(stream, page, &figures));
     }
 }
 

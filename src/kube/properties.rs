@@ -66,8 +66,9 @@ fn cluster(input: &[u8]) {
         Standing::Ahead(window) => assert!(now < window.start()),
         Standing::NoneAhead(why) => assert!(!why.is_empty()),
     }
-    let pods = pods(&object);
-    assert!(complaint(&pods, now).is_some() || stuck(&pods, "x", now).count() == 0);
+    if let Ok(pods) = pods(input) {
+        assert!(complaint(&pods, now).is_some() || stuck(&pods, "x", 0, now).count() == 0);
+    }
     let workload = Workload::new(Kind::StatefulSet, object.clone());
     if let Ok(selector) = workload.selector() {
         assert!(!selector.contains(['&', '#', '?']) && !selector.contains(char::is_control), "{selector:?}");

@@ -1,5 +1,8 @@
 //! One look at the workload, and what follows from it: facts, decision, image, one write, what was said. The order of it, and no rules.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::error::{Class, Error};
@@ -9,7 +12,7 @@ use crate::kube::image::registry::Registries;
 use crate::kube::image::{Refusal, Trust, Verified, image};
 use crate::kube::next::{Decision, Facts, Wanted, When, Why, decide, differs};
 use crate::kube::outside::{Deadline, Mounted, Outside, now};
-use crate::kube::pods::{Pod, complaint, next_illness, pods, stuck};
+use crate::kube::pods::{Pod, RESPITE, complaint, next_illness, stuck};
 use crate::kube::settings::Settings;
 use crate::kube::voice::Voice;
 use crate::kube::windows::{Standing, standing};
@@ -38,6 +41,12 @@ pub struct Updater {
     pub verified: Verified,
     /// The event that was written last.
     pub told: Option<(String, String)>,
+    /// Pods that were deleted lately, by name.
+    pub ended: BTreeMap<String, Moment>,
+    /// How long to wait after something has failed.
+    pub wait: Duration,
+    /// Whether the last look came to an end.
+    pub is_well: bool,
 }
 
 /// What a look came to.
@@ -54,7 +63,7 @@ impl Updater {
     pub fn reconcile(&mut self, workload: &Workload, deadline: Deadline) -> Result<Looked, Trouble> {
         if workload.is_skipped() {
             self.voice.info("Reconciliation disabled by resource annotations. Skipping.", &[]);
-            self.figures.count("skipped", now());
+            self.figures.count("skipped");
             return Ok(Looked { again: None });
         }
         let current = workload.current(&self.settings.container).map_err(|why| self.unfit(workload, &why))?;
@@ -87,7 +96,7 @@ impl Updater {
         deadline: Deadline,
     ) -> Result<(Facts, Vec<Pod>), Trouble> {
         let selector = workload.selector().map_err(|why| self.unfit(workload, &why))?;
-        let pods = pods(&self.api.pods(&selector, deadline)?);
+        let pods = self.api.pods(&selector, deadline)?;
         let windows = if wanted.when == When::Windows && differs(current.as_ref(), &wanted.offered) {
             let secret = self.api.secret(&format!("{}-shared-state", self.settings.name), deadline)?;
             standing(secret.as_ref(), now())
@@ -127,7 +136,7 @@ impl Updater {
         self.api.replace(workload.kind, &self.settings.name, &object, deadline)?;
         let from = facts.current.as_ref().map_or_else(|| "an unknown version".to_owned(), ToString::to_string);
         self.tell(workload, "Normal", "Updated", &format!("from {from} to {to}: {why}{unproven}"), deadline);
-        self.figures.count("updated", now());
+        self.figures.count("updated");
         Ok(())
     }
 
@@ -139,22 +148,22 @@ impl Updater {
                 let sentence = format!("{} is already up-to-date, not updating.", workload.kind.name());
                 let same = format!("no new version (current: \"{current}\", next: \"{current}\")");
                 self.voice.info(&sentence, &[("err", same)]);
-                self.figures.count("up-to-date", now());
+                self.figures.count("up-to-date");
             }
             Decision::NoTarget => {
                 self.voice.info("No version is wanted now, not updating.", &[("current", current)]);
-                self.figures.count("no-target", now());
+                self.figures.count("no-target");
             }
             Decision::Wait { to, until } => {
                 let more = [("current", current), ("next", format!("v{to}")), ("until", until.to_string())];
                 self.voice.info("No maintenance triggered, not updating.", &more);
-                self.figures.count("waiting", now());
+                self.figures.count("waiting");
                 self.tell(workload, "Normal", "UpdateWaits", &format!("{to} waits for {until}"), deadline);
             }
             Decision::Refuse(to) => {
                 let why = format!("{to} is of a lower major version than {current}: --allow-major-downgrade would follow it");
                 self.voice.warning("A lower major version is wanted, not updating.", &[("err", why.clone())]);
-                self.figures.count("refused", now());
+                self.figures.count("refused");
                 self.tell(workload, "Warning", "DowngradeRefused", &why, deadline);
             }
             // `update` says that.
@@ -165,9 +174,14 @@ impl Updater {
     /// Ends pods that keep a roll-out from going on.
     fn unblock(&mut self, workload: &Workload, pods: &[Pod], deadline: Deadline) -> Result<(), Trouble> {
         let Some(revision) = workload.update_revision() else { return Ok(()) };
-        for pod in stuck(pods, revision, now()) {
+        self.ended.retain(|_, at| now().since(*at) < RESPITE);
+        for pod in stuck(pods, revision, workload.rolled_out_from(), now()) {
+            if self.ended.contains_key(&pod.name) {
+                continue;
+            }
             self.voice.info("Deleting a pod that keeps the roll-out from going on", &[("pod", pod.name.clone())]);
             self.api.delete_pod(&pod.name, &pod.uid, deadline)?;
+            self.ended.insert(pod.name.clone(), now());
             self.tell(
                 workload,
                 "Normal",

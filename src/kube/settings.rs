@@ -83,9 +83,11 @@ pub(super) fn settings(given: &Given) -> Result<Settings, Vec<String>> {
     let pull = kept(pull(given.value("pull-credentials").unwrap_or("none")), &mut wrong);
     let metrics = address(given, "metrics-addr", 8080, &mut wrong);
     let health = address(given, "healthz-addr", 8081, &mut wrong);
-    let period = given
-        .value("sync-period")
-        .map_or(Ok(PERIOD), |text| duration(text).ok_or_else(|| format!("--sync-period={text} is no time such as 10m or 1h30m")));
+    let period = given.value("sync-period").map_or(Ok(PERIOD), |text| {
+        duration(text)
+            .filter(|time| !time.is_zero())
+            .ok_or_else(|| format!("--sync-period={text} is no time such as 10m or 1h30m"))
+    });
     let period = kept(period, &mut wrong);
     let volume = kept(volume(given.value("log-level").unwrap_or("info")), &mut wrong);
     let trust = match (
@@ -301,7 +303,7 @@ mod tests {
             "--update-group=a&b",
             "--pull-credentials=aws",
             "--metrics-addr=8080",
-            "--sync-period=soon",
+            "--sync-period=0s",
             "--log-level=loud",
         ])
         .unwrap_err();
@@ -314,7 +316,7 @@ mod tests {
             "--update-group=\"a&b\" is no name of a group",
             "--pull-credentials=aws is not here: have the credentials written into a secret",
             "--metrics-addr=8080 is no address",
-            "--sync-period=soon is no time",
+            "--sync-period=0s is no time",
             "--log-level=loud is none of",
         ];
         assert_eq!(wrong.len(), expected.len(), "{wrong:#?}");

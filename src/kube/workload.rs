@@ -154,6 +154,13 @@ impl Workload {
         if terms.is_empty() { Err("selects every pod of the namespace".into()) } else { Ok(terms.join(",")) }
     }
 
+    /// The number of the first pod that a roll-out reaches.
+    #[must_use]
+    pub fn rolled_out_from(&self) -> u64 {
+        let number = |pointer| self.object.pointer(pointer).and_then(Value::as_u64).unwrap_or_default();
+        number("/spec/ordinals/start").saturating_add(number("/spec/updateStrategy/rollingUpdate/partition"))
+    }
+
     /// The revision that its pods are to be of, once its controller has seen the newest one.
     #[must_use]
     pub fn update_revision(&self) -> Option<&str> {
@@ -234,6 +241,14 @@ mod tests {
         ] {
             assert!(selector(nonsense.clone()).is_err(), "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_roll_out_begins_at_its_partition() {
+        let from = |spec: Value| workload(json!({ "spec": spec })).rolled_out_from();
+        assert_eq!(from(json!({})), 0);
+        assert_eq!(from(json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}})), 2);
+        assert_eq!(from(json!({"ordinals": {"start": 5}, "updateStrategy": {"rollingUpdate": {"partition": 2}}})), 7);
     }
 
     #[test]
