@@ -27,10 +27,14 @@ pub fn own() -> Result<Cluster, Error> {
             next,
         ));
     };
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
     let account = Path::new(ACCOUNT);
     let authorities = certificates(&read(&account.join("ca.crt"))?, &account.join("ca.crt"))?;
-    Ok(Cluster { server: format!("https://{host}:{port}"), authorities, identity: Identity::TokenFile(account.join("token")) })
+    Ok(Cluster { server: server(&host, &port), authorities, identity: Identity::TokenFile(account.join("token")) })
+}
+
+/// The address that the kubelet gives in two variables.
+fn server(host: &str, port: &str) -> String {
+    if host.contains(':') { format!("https://[{host}]:{port}") } else { format!("https://{host}:{port}") }
 }
 
 /// The cluster of a kubeconfig.
@@ -92,4 +96,15 @@ fn certificates(pem: &[u8], from: &Path) -> Result<Vec<Certificate<'static>>, Er
 
 fn unusable(from: &Path, what: &str) -> Error {
     Error::new(Class::Config, format!("{} has no {what} in PEM", from.display()), "mend it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_server_is_reached_at_an_address_of_either_kind() {
+        assert_eq!(server("10.0.0.1", "443"), "https://10.0.0.1:443");
+        assert_eq!(server("fd00::1", "6443"), "https://[fd00::1]:6443");
+    }
 }
