@@ -13,7 +13,7 @@ pub(super) const VALUES: [(&str, &str, &str); 16] = [
     ("version-channel", "NAME", "and for which channel (stable/cloud)"),
     ("proxy-address", "HOST[:PORT]", "the proxy of a cluster with managed updates, asked first"),
     ("update-group", "NAME", "the group of agents that the proxy is asked for"),
-    ("pull-credentials", "none|docker", "where the registry's credentials come from (none); docker: $DOCKER_CONFIG/config.json"),
+    ("pull-credentials", "none|docker", "where the registry's credentials come from (none); docker: see below"),
     ("verification-key", "FILE", "the public key that signed the images (Teleport's own)"),
     ("metrics-addr", "ADDRESS", "where Prometheus may ask (:8080); 0: nowhere"),
     ("healthz-addr", "ADDRESS", "where the kubelet may ask (:8081)"),

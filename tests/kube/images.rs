@@ -111,8 +111,6 @@ fn a_redirect_that_gives_up_tls_is_not_followed() {
     let mut registries = Registries::new(&outside, &credentials);
     let error = registries.blob(&repository(&server), &Digest::of(b""), 100, soon()).unwrap_err();
     assert!(error.what.contains("a redirect to \"http://localhost/x\""), "{}", error.what);
-    // A manifest is where its registry is.
-    assert!(what(registries.manifest(&repository(&server), "1.2.3", soon()).unwrap_err()).contains("HTTP status 307"));
 }
 
 #[test]
@@ -133,6 +131,47 @@ fn what_is_said_about_storage_has_no_signature_of_its_address() {
     let error = said(format!("https://localhost:{}/storage", nonsense.port));
     assert!(error.contains("/storage answered in no sound HTTP"), "{error}");
     assert!(said("http://localhost/storage".to_owned()).contains("a redirect to \"http://localhost/storage\""));
+}
+
+/// Some keep their manifests elsewhere, too.
+#[test]
+fn a_manifest_is_fetched_from_elsewhere_without_credentials_as_well() {
+    const MANIFEST: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&shown);
+    let elsewhere = registry(Arc::new(move |line, authorization| {
+        seen.lock().unwrap().push(authorization.to_owned());
+        // And further, from there.
+        if line.contains("/first") { answer("302 Found", "Location: /second\r\n", b"") } else { answer("200 OK", "", MANIFEST) }
+    }));
+    let to = format!("Location: https://localhost:{}/first\r\n", elsewhere.port);
+    let both = "WWW-Authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: Basic realm=\"y\"\r\n";
+    let server = registry(Arc::new(move |_, authorization| {
+        if authorization.is_empty() { answer("401 Unauthorized", both, b"") } else { answer("307 Temporary Redirect", &to, b"") }
+    }));
+    let credentials = format!(r#"{{"auths":{{"localhost:{}":{{"auth":"YTpi"}}}}}}"#, server.port);
+    let credentials = Credentials::parse(credentials.as_bytes()).unwrap();
+    let expected = format!("localhost:{}/team/teleport:16.2.0@{}", server.port, Digest::of(MANIFEST));
+    assert_eq!(resolved(&server, &credentials, &Trust::Registry), Ok(expected));
+    assert_eq!(*shown.lock().unwrap(), ["", ""]);
+}
+
+#[test]
+fn who_has_no_name_takes_a_token_where_a_name_would_do_as_well() {
+    const MANIFEST: &[u8] = br#"{"schemaVersion":2,"manifests":[]}"#;
+    let giver = registry(Arc::new(|_, _| answer("200 OK", "", br#"{"token":"given"}"#)));
+    let either = format!(
+        "WWW-Authenticate: Basic realm=\"x\"\r\nWWW-Authenticate: Bearer realm=\"https://localhost:{}/\"\r\n",
+        giver.port
+    );
+    let server = registry(Arc::new(move |_, authorization| {
+        if authorization.ends_with(": Bearer given") {
+            answer("200 OK", "", MANIFEST)
+        } else {
+            answer("401 Unauthorized", &either, b"")
+        }
+    }));
+    assert!(resolved(&server, &NOBODY(), &Trust::Registry).is_ok());
 }
 
 #[test]

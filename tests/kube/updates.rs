@@ -1,5 +1,6 @@
 //! Whole looks at a workload, before one server that is API server, version server and registry in one.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -89,6 +90,9 @@ fn updater(server: &Server, outside: Outside, mounted: Mounted, trust: Trust) ->
         figures: Figures::default(),
         verified: Verified::default(),
         told: None,
+        ended: BTreeMap::new(),
+        wait: Duration::from_secs(1),
+        is_well: false,
     }
 }
 

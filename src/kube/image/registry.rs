@@ -81,15 +81,7 @@ impl<'a> Registries<'a> {
     pub fn blob(&mut self, repository: &Repository, digest: &Digest, most: u64, deadline: Deadline) -> Result<Vec<u8>, Error> {
         let url = format!("https://{}/v2/{}/blobs/{digest}", repository.host(), repository.path);
         let question = Question { repository, url, accept: "application/octet-stream", most, deadline };
-        let mut answer = self.ask(&question)?;
-        for _ in 0..REDIRECTS {
-            if !(300..400).contains(&answer.status) {
-                break;
-            }
-            // To storage that knows nothing of registries, and must not be told what they are.
-            let to = location(&question.url, &answer)?;
-            answer = self.outside.get(&web::Question { url: &to, called: without_query(&to), headers: &[], most }, deadline)?;
-        }
+        let answer = self.ask(&question)?;
         if answer.status != 200 {
             return Err(answered(&question.url, &answer));
         }
@@ -99,8 +91,24 @@ impl<'a> Registries<'a> {
         Ok(answer.body)
     }
 
-    /// Asks, and once more with what the registry wants to see.
+    /// Asks, and goes where the registry keeps it: there nobody knows of registries, or is to be told who asks.
     fn ask(&mut self, question: &Question<'_>) -> Result<Answer, Error> {
+        let mut answer = self.ask_the_registry(question)?;
+        let mut url = question.url.clone();
+        for _ in 0..REDIRECTS {
+            if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
+                break;
+            }
+            url = location(&url, &answer)?;
+            let headers = [("accept", question.accept)];
+            let next = web::Question { url: &url, called: without_query(&url), headers: &headers, most: question.most };
+            answer = self.outside.get(&next, question.deadline)?;
+        }
+        Ok(answer)
+    }
+
+    /// Asks, and once more with what the registry wants to see.
+    fn ask_the_registry(&mut self, question: &Question<'_>) -> Result<Answer, Error> {
         let name = format!("{}/{}", question.repository.registry, question.repository.path);
         let answer = self.send(question, self.tokens.get(&name))?;
         if answer.status != 401 {
@@ -126,7 +134,10 @@ impl<'a> Registries<'a> {
     fn authorization(&self, question: &Question<'_>, answer: &Answer) -> Result<String, Error> {
         let headers = answer.headers.get_all(header::WWW_AUTHENTICATE);
         let basic = self.credentials.basic(question.repository);
-        match headers.iter().filter_map(|value| value.to_str().ok()).find_map(challenge) {
+        let mut known: Vec<_> = headers.iter().filter_map(|value| value.to_str().ok()).filter_map(challenge).collect();
+        // A token is given to those without a name, too.
+        known.sort_by_key(|challenge| *challenge == Challenge::Basic);
+        match known.into_iter().next() {
             Some(Challenge::Basic) => basic.map(|basic| format!("Basic {basic}")).ok_or_else(|| {
                 let next =
                     "give it a name and password: mount config.json or .dockerconfigjson, name the directory in DOCKER_CONFIG, and --pull-credentials=docker";
