@@ -202,10 +202,11 @@ only_images_that_the_trusted_key_has_signed_are_taken() {
 }
 
 it_survives_a_restart_of_the_api_server_a_new_token_conflicts_and_another_updater() {
-    local before writer first
+    local before writer first more=20
+    # Hundreds of containers, an object as large as they get, cost this API server seconds for each change.
+    [[ ! -e /run/lab/full ]] || more=200
     cluster StatefulSet
-    # Hundreds of containers: an object as large as they get.
-    k get statefulset agent -o json | jq 'del(.metadata.annotations) | .spec.template.spec.containers += [range(200) | {name: "more-\(.)", image: "example.test/more:1", env: [{name: "NAME", value: ("x" * 200)}]}]' |
+    k get statefulset agent -o json | jq --argjson more $more 'del(.metadata.annotations) | .spec.template.spec.containers += [range($more) | {name: "more-\(.)", image: "example.test/more:1", env: [{name: "NAME", value: ("x" * 200)}]}]' |
         k replace -f - >/dev/null
     wait_for_pods 1
     all_well
@@ -245,7 +246,7 @@ it_survives_a_restart_of_the_api_server_a_new_token_conflicts_and_another_update
     sleep 2
     [[ $(image) == "$IMAGES/teleport:16.3.0" && $(k get statefulset agent -o jsonpath='{.metadata.labels.n}') == 12 ]] || failed 'somebody has lost a write'
     [[ $(k get statefulset agent -o jsonpath='{.metadata.generation}') == $((before + 1)) ]] || failed 'both of them have changed it'
-    [[ $(k get statefulset agent -o json | jq '.spec.template.spec.containers | length') == 202 ]] || failed 'containers were lost'
+    [[ $(k get statefulset agent -o json | jq '.spec.template.spec.containers | length') == $((more + 2)) ]] || failed 'containers were lost'
     stop_updater
     updater=$first
     stop_updater
