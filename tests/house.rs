@@ -35,7 +35,8 @@ fn rooms_named(text: &str) -> Vec<String> {
     for root in ["crate::", "teleport_upgrade::"] {
         for (at, _) in text.match_indices(root) {
             let rest = &text[at + root.len()..];
-            let list = rest.strip_prefix('{').map_or(rest.split([':', ';', ',', ' ', '}']).next(), |rest| rest.split('}').next());
+            let list =
+                rest.strip_prefix('{').map_or(rest.split([':', ';', ',', ' ', '}', ')']).next(), |rest| rest.split('}').next());
             rooms.extend(list.unwrap_or_default().split(',').map(|part| part.trim().split(':').next().unwrap().to_owned()));
         }
     }
