@@ -3,6 +3,9 @@
 # locks and holds. Each function is a case with a host of its own: agent 16.1.7 installed, our program in place,
 # the web server up, nothing offered yet.
 
+# shellcheck source=tests/distro/holder-host.sh
+source "${BASH_SOURCE[0]%/*}/holder-host.sh"
+
 # --- the ordinary life of a host ----------------------------------------------------------------------
 
 a_critical_version_does_not_wait_for_the_window() {
@@ -144,10 +147,10 @@ h07_a_held_dpkg_lock_is_waited_for_and_its_holder_named() {
     offer 16.2.0
     window open
     hold_dpkg_lock
-    (sleep 3 && release_dpkg_lock) &
+    once_named release_dpkg_lock &
     upgrade run
     expect_exit 0
-    expect_said "$holder"
+    expect_said "pid $holder "
     expect_said dpkg
     expect_version 16.2.0
 }
@@ -156,10 +159,10 @@ h07_a_held_lists_lock_is_waited_for_and_its_holder_named() {
     offer 16.2.0
     window open
     hold_lists_lock
-    (sleep 3 && kill "$holder") &
+    once_named kill "$holder" &
     upgrade run
     expect_exit 0
-    expect_said "$holder"
+    expect_said "pid $holder "
     expect_said apt-get
     expect_version 16.2.0
 }

@@ -3,6 +3,9 @@
 # function is a case with a host of its own: agent 16.1.7 installed, our program in place, the web server up,
 # nothing offered yet. What only one of them does is in dnf.sh and zypper.sh.
 
+# shellcheck source=tests/distro/holder-host.sh
+source "${BASH_SOURCE[0]%/*}/holder-host.sh"
+
 # --- the ordinary life of a host ----------------------------------------------------------------------
 
 a_pre_release_spelled_with_a_tilde_is_found() {
@@ -98,10 +101,10 @@ h07_a_transaction_of_rpm_is_waited_for_and_its_holder_named() {
     offer 16.2.0
     window open
     hold_transaction
-    (sleep 3 && release_transaction) &
+    once_named release_transaction &
     upgrade run
     expect_exit 0
-    expect_said "$holder"
+    expect_said "pid $holder "
     expect_said rpm
     expect_version 16.2.0
 }
@@ -110,10 +113,10 @@ h07_a_transaction_of_the_same_manager_is_waited_for_and_its_holder_named() {
     offer 16.2.0
     window open
     hold_manager
-    (sleep 3 && release_transaction) &
+    once_named release_transaction &
     upgrade run
     expect_exit 0
-    expect_said "$holder"
+    expect_said "pid $holder "
     expect_said "$MANAGER"
     expect_version 16.2.0
 }
@@ -122,10 +125,10 @@ h07_somebodys_refresh_is_waited_for_and_its_holder_named() {
     offer 16.2.0
     window open
     hold_metadata
-    (sleep 3 && release_metadata) &
+    once_named release_metadata &
     upgrade run
     expect_exit 0
-    expect_said "$holder"
+    expect_said "pid $holder "
     expect_said "$MANAGER"
     expect_version 16.2.0
 }
