@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A watch on which nothing came for so long is dead: the server sends a bookmark each minute.
 const SILENCE: Duration = Duration::from_secs(5 * 60);
 /// So much later than it was to end a watch is ended from here.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// How to reach it, and as whom.
 pub struct Cluster {

@@ -19,6 +19,7 @@ struct Known {
     outcomes: BTreeMap<&'static str, u64>,
     last: Option<Moment>,
     alive: Option<Moment>,
+    found: bool,
     current: String,
     wanted: String,
 }
@@ -27,6 +28,11 @@ impl Figures {
     /// The loop lives.
     pub fn lives(&self, now: Moment) {
         self.change(|known| known.alive = Some(now));
+    }
+
+    /// The workload is there, and may be looked at.
+    pub fn found(&self) {
+        self.change(|known| known.found = true);
     }
 
     /// A look came to this.
@@ -54,10 +60,10 @@ impl Figures {
         known.alive.is_none_or(|at| now.since(at) <= LONGEST_SILENCE)
     }
 
-    /// Whether the workload was looked at.
+    /// Whether the workload was found: what an image or another server is like does not matter to whoever waits for this pod.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).last.is_some()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).found
     }
 
     /// In Prometheus' text format.
@@ -128,6 +134,8 @@ mod tests {
         figures.count("failed");
         assert!(!figures.is_alive(at(2701)) && !figures.is_ready());
         figures.looked(at(2701));
-        assert!(figures.is_alive(at(2701)) && figures.is_ready());
+        assert!(figures.is_alive(at(2701)) && !figures.is_ready());
+        figures.found();
+        assert!(figures.is_ready());
     }
 }

@@ -88,6 +88,7 @@ impl Updater {
             let what = format!("there is no StatefulSet or Deployment {}/{}", self.settings.namespace, self.settings.name);
             return Err(Error::new(Class::Config, what, "is --agent-name the name of the Helm release of the agent?"));
         };
+        self.figures.found();
         let kind = workload.kind;
         let mut due = self.look(workload);
         loop {

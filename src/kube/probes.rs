@@ -84,7 +84,7 @@ fn reply(method: &str, target: &str, page: Page, figures: &Figures) -> Reply {
         (Page::Health, "/healthz") if figures.is_alive(now()) => Reply::new(Status::Alive, "ok"),
         (Page::Health, "/healthz") => Reply::new(Status::Busy, "the loop gives no sign of life\n"),
         (Page::Health, "/readyz") if figures.is_ready() => Reply::new(Status::Alive, "ok"),
-        (Page::Health, "/readyz") => Reply::new(Status::Busy, "the workload was not looked at yet\n"),
+        (Page::Health, "/readyz") => Reply::new(Status::Busy, "the workload was not found yet\n"),
         (Page::Metrics, "/metrics") => Reply::new(Status::Alive, figures.text()),
         _ => Reply::new(Status::NotFound, "not found\n"),
     }

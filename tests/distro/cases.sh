@@ -39,8 +39,8 @@ files_of() {
         zypper_bare) echo bare; [[ ${FULL:-} != 1 ]] || echo bare_alike ;;
         *_bare_systemd) echo bare_systemd ;;
         package_pages_systemd) echo pages ;;
-        package_server_systemd) echo version_server version_server_nginx ;;
-        *_server_systemd) echo version_server ;;
+        package_server_systemd) echo version_server version_server_story version_server_nginx ;;
+        *_server_systemd) echo version_server; [[ ${FULL:-} != 1 ]] || echo version_server_story ;;
         watch_systemd) echo watch_systemd screens ;;
         *) echo "$1" ;;
     esac
