@@ -6,6 +6,7 @@
 mod api;
 mod images;
 mod pace;
+mod probes;
 mod updates;
 
 use std::time::Duration;

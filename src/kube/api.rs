@@ -88,7 +88,6 @@ impl From<Error> for Trouble {
 #[serde(default)]
 struct Status {
     message: String,
-    code: u16,
 }
 
 impl Api {

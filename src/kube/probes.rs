@@ -58,8 +58,10 @@ fn accept(listener: &TcpListener, page: Page, figures: &Figures) {
             let _ = TcpStream::shutdown(&oldest, Shutdown::Both);
         }
         let figures = figures.clone();
-        // Without a thread to spare this one is closed.
-        let _ = thread::Builder::new().stack_size(STACK).spawn(move || converse(stream, page, &figures));
+        if thread::Builder::new().stack_size(STACK).spawn(move || converse(stream, page, &figures)).is_err() {
+            // There is none to spare: it is closed.
+            open.pop_back();
+        }
     }
 }
 
