@@ -135,6 +135,7 @@ mod tests {
         assert!(!figures.is_alive(at(2701)) && !figures.is_ready());
         figures.looked(at(2701));
         assert!(figures.is_alive(at(2701)) && !figures.is_ready());
+        assert!(!figures.is_alive(at(2701 + 2701)));
         figures.found();
         assert!(figures.is_ready());
     }

@@ -130,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn a_switch_is_turned_by_what_go_takes_for_true_or_false() {
+        assert!(["1", "t", "T", "TRUE", "true", "True"].iter().all(|yes| truth(yes) == Some(true)));
+        assert!(["0", "f", "F", "FALSE", "false", "False"].iter().all(|no| truth(no) == Some(false)));
+        assert!(["", "yes", "tRUE", "2", "on"].iter().all(|neither| truth(neither).is_none()));
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_said_at_once_with_what_was_meant() {
         let wrong =
             read(&["--agent-nmae=a", "agent", "--insecure-no-verify-image=yes", "-channel", "x", "---", "--zzz", "--log-level"]);

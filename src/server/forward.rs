@@ -227,7 +227,9 @@ mod tests {
         let began = Instant::now();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                upstream.answer(DAY, &places, move || hanging.recv().map(|()| said("16.3.0")).map_err(|_| "gone".into()))
+                upstream.answer(DAY, &places, move || {
+                    hanging.recv_timeout(Duration::from_secs(5)).map(|()| said("16.3.0")).map_err(|_| "gone".into())
+                })
             });
             while locked(&upstream.state).asking == Asking::Nobody {
                 std::thread::yield_now();

@@ -57,6 +57,7 @@ fn watched(lines: &str) -> Vec<String> {
 fn of_changes_that_come_together_the_last_one_counts_and_a_bookmark_is_none() {
     let lines = |events: &[String]| events.join("\n") + "\n";
     assert_eq!(watched(&lines(&[event("ADDED", 2), event("MODIFIED", 3), event("MODIFIED", 4)])), ["changed 4", "over"]);
+    assert_eq!(watched(&lines(&[event("ADDED", 2)])), ["changed 2", "over"]);
     assert_eq!(watched(&lines(&[event("BOOKMARK", 2)])), ["over"]);
     assert_eq!(watched(&lines(&[event("MODIFIED", 2), event("BOOKMARK", 9)])), ["changed 2", "over"]);
     assert_eq!(watched(&lines(&[event("MODIFIED", 2), event("DELETED", 3)])), ["deleted"]);

@@ -39,12 +39,15 @@ fn the_kubelet_is_told_that_it_lives_and_ready_once_the_workload_was_found() {
 }
 
 #[test]
-fn clients_that_say_nothing_do_not_keep_the_kubelet_out() {
+fn clients_that_say_nothing_are_sent_away_and_do_not_keep_the_kubelet_out() {
     let figures = Figures::default();
     let address = serving(Page::Health, &figures);
-    let silent: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let mut silent: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(address).unwrap()).collect();
     for _ in 0..20 {
         assert_eq!(asked(address, "/healthz"), "200 ok");
     }
-    drop(silent);
+    // Long before its time is up, since others have come.
+    let first = silent.first_mut().unwrap();
+    first.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    assert_eq!(first.read(&mut [0; 9]).unwrap(), 0);
 }
