@@ -21,11 +21,11 @@ a_run() { systemctl start teleport-upgrade.service || true; }
 # The journal goes on by itself, and systemd clears away after a run when it likes.
 without_the_journal() { snapshot | grep -vE '^/run/(log/journal/|systemd/propagate)'; }
 
-# frozen: without what differs from run to run.
+# frozen: without what differs from run to run, which is also whether a window ends on the day on which it begins.
 frozen() {
     sed -E -e "1s/ on [^,]+,/ on HOST,/; 1s/upgrade [0-9.]+ /upgrade VERSION /" \
         -e 's/[A-Z][a-z]{2} 20[0-9]{2}-[0-9]{2}-[0-9]{2} /DATE /g; s/[0-9]{2}:[0-9]{2}/TIME/g' \
-        -e 's/DATE (TIME(-TIME)? KST)/\1/g' \
+        -e 's/TIME-DATE TIME/TIME-TIME/g; s/DATE (TIME(-TIME)? KST)/\1/g' \
         -e 's/[0-9]+ (d|h|min|s)( [0-9]+ (h|min))?\b/SPAN/g; s/now(,| took)/SPAN ago\1/; s/pid [0-9]+/pid PID/g; s/took [0-9]+ ms/took SPAN/g'
 }
 
