@@ -44,10 +44,14 @@ users: [{name: admin, user: {token: admin}}]
 contexts: [{name: test, context: {cluster: test, user: admin}}]
 current-context: test
 CONF
+    start_controllers
+    kubectl --kubeconfig $K/kubeconfig create namespace $NS >/dev/null
+}
+start_controllers() {
     /srv/lab/kube/kube-controller-manager --kubeconfig $K/kubeconfig --service-account-private-key-file $K/account.key \
         --root-ca-file $K/certs/apiserver.crt --leader-elect=false --use-service-account-credentials --cert-dir $K/controllers --port 0 \
-        >$K/controllers.log 2>&1 &
-    kubectl --kubeconfig $K/kubeconfig create namespace $NS >/dev/null
+        >>$K/controllers.log 2>&1 &
+    controllers=$!
 }
 # requests [WORDS]: how many the updater has made, of all or of those with these words; a watch counts when it is over.
 requests() { grep 'userAgent="teleport-kube-agent-updater' $K/apiserver.log | grep -cF -- "${1:-}" || true; }

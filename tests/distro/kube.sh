@@ -218,6 +218,9 @@ it_survives_a_restart_of_the_api_server_a_new_token_conflicts_and_another_update
     kill -9 "$apiserver"
     wait_until_said 'It is tried again'
     start_apiserver
+    # The controllers would take up to a minute to notice, and it is not about them.
+    kill -9 "$controllers"
+    start_controllers
     wanted 'static_version: v16.2.0, critical: true'
     look
     wait_for_image "$IMAGES/teleport:16.2.0"
