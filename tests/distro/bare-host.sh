@@ -66,9 +66,10 @@ expect_stop() { # expect_stop CODE WORDS
     [[ $(wc -l </run/lab/said) == 1 && $said == 'install.sh: '*'; next: '* ]] || failed "expected one line that names the next step: $said"
     expect_said "$2"
 }
-# What of a host an installer may change: settings, programs, packages, keys.
+# What of a host an installer may change: settings, programs, packages, keys. This machine's own large programs go by size and time.
 host_state() {
-    find /etc /usr/local /usr/sbin /usr/share/keyrings /var/lib/teleport-upgrade -xdev -type f ! -name 'rpmdb*' ! -name ld.so.cache ! -path '/var/lib/teleport-upgrade/private/*' -exec sha256sum {} + 2>/dev/null | LC_ALL=C sort -k2 || true
+    find /etc /usr/local /usr/sbin /usr/share/keyrings /var/lib/teleport-upgrade -xdev -type f ! -name 'rpmdb*' ! -name ld.so.cache ! -path '/var/lib/teleport-upgrade/private/*' \
+        \( -size +3M -printf '%s %T@ %p\n' -o -exec sha256sum {} + \) 2>/dev/null | LC_ALL=C sort -k2 || true
     find /etc /usr/local -xdev -type d -printf '%p %m\n' | sort
     case $MANAGER in apt) dpkg-query -W -f '${Package} ${Version} ${db:Status-Abbrev}\n' ;; *) rpm -qa --qf '%{NAME} %{VERSION} %{RELEASE}\n' ;; esac | sort
     find /tmp -maxdepth 1 -name 'tmp.*'

@@ -11,6 +11,12 @@ source "$here/$1.sh"
 if [[ -n ${3:-} ]]; then
     "after_$2"
 else
+    # What makes apt slow and is nothing of ours: reading the lists of a whole distribution after each change, and indexing all manuals.
+    # FULL=1 keeps it.
+    if [[ ! -e /run/lab/full ]]; then
+        find /var/lib/apt/lists -maxdepth 1 -type f ! -name '*teleport*' ! -name lock -delete
+        rm -f /var/lib/man-db/auto-update
+    fi
     prepare_host
     "$2"
 fi
