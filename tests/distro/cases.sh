@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# cases.sh RESULTS [PATTERN]: runs the cases whose suite and name match PATTERN, JOBS (4) at a time since many only wait, each in a sandbox
+# cases.sh RESULTS [PATTERN]: runs the cases whose suite and name match PATTERN, JOBS (5) at a time since many only wait, each in a sandbox
 # of its own.
 # Leaves a log per case in target/lab/logs and one line per case in the file RESULTS: SUITE CASE held|FAILED.
 set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
 source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
-suites=(apt repositories trust hostile systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
+suites=(apt kube repositories trust hostile systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
     package_bare dnf_bare zypper_bare package_bare_systemd dnf_bare_systemd zypper_bare_systemd
-    package_pages_systemd package_server_systemd dnf_server_systemd zypper_server_systemd watch_systemd kube)
+    package_pages_systemd package_server_systemd dnf_server_systemd zypper_server_systemd watch_systemd)
 results=$1
 pattern=${2:-}
 
@@ -63,18 +63,33 @@ run_case() {
     rm "$log.summary"
 }
 
-: >"$results"
-jobs=0
-for suite in "${suites[@]}"; do
-    [[ $suite != kube || ${SKIP_KUBE:-} != 1 ]] || continue
-    for file in $(files_of "$suite"); do
-        while read -r name; do
-            [[ "$suite $name" =~ $pattern ]] || continue
-            make_layers "$(host_of "$suite")"
-            ((++jobs <= ${JOBS:-4})) || wait -n
-            run_case "$suite" "$file" "$name" &
-        done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$file.sh" | cut -d'(' -f1 | grep -v '^after_')
+# One line per case that is asked for: SUITE FILE CASE.
+cases() {
+    local suite file name
+    for suite in "${suites[@]}"; do
+        [[ $suite != kube || ${SKIP_KUBE:-} != 1 ]] || continue
+        for file in $(files_of "$suite"); do
+            while read -r name; do
+                [[ ! "$suite $name" =~ $pattern ]] || echo "$suite $file $name"
+            done < <(grep -oE '^[a-z0-9_]+\(\) \{$' "$HERE/$file.sh" | cut -d'(' -f1 | grep -v '^after_')
+        done
     done
+}
+# Booted hosts mostly wait, the others mostly compute: evenly mixed, they leave neither the cores nor the jobs idle.
+mixed() {
+    awk '{ kind = $1 ~ /systemd$/; line[kind, ++count[kind]] = $0 }
+        END { for (kind in count) for (i = 1; i <= count[kind]; i++) printf "%.6f %s\n", i / count[kind], line[kind, i] }' |
+        sort -s -n -k1,1 | cut -d' ' -f2-
+}
+
+: >"$results"
+mapfile -t all < <(cases | mixed)
+jobs=0
+for case in "${all[@]}"; do
+    read -r suite file name <<<"$case"
+    make_layers "$(host_of "$suite")"
+    ((++jobs <= ${JOBS:-5})) || wait -n
+    run_case "$suite" "$file" "$name" &
 done
 wait
 [[ -s $results ]] || { echo "no case is called like '$pattern'" >&2; exit 64; }

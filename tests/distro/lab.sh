@@ -120,7 +120,7 @@ lab_enter() {
     if [[ -d /run/systemd/system ]]; then scope=(systemd-run --scope --quiet --collect -p Delegate=yes --); fi
     as_root "${scope[@]}" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
         TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 LAB_BINARY="${LAB_BINARY:-}" LAB_SERVER="${LAB_SERVER:-}" LAB_KUBE_UPDATER="${LAB_KUBE_UPDATER:-}" LAB_KUBE="${LAB_KUBE:-}" \
-        SKIP_KUBE="${SKIP_KUBE:-}" LAB_PACKAGES="${LAB_PACKAGES:-}" FULL="${FULL:-}" JOBS="${JOBS:-4}" LAB_OWNER="$(lab_owner)" \
+        SKIP_KUBE="${SKIP_KUBE:-}" LAB_PACKAGES="${LAB_PACKAGES:-}" FULL="${FULL:-}" JOBS="${JOBS:-5}" LAB_OWNER="$(lab_owner)" \
         http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" \
         unshare --mount --pid --fork --kill-child --mount-proc \
         bash "$LAB_TOP/tests/distro/sandbox.sh" open "$@"
