@@ -3,6 +3,7 @@
 //! One struct instead of an enum of causes: callers never branch on the cause, only on its class, and the sentence is written where
 //! the facts are. The class settles the exit code, so that no exit code is chosen twice.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// How the program ends, as a number that scripts and units rely on.
@@ -121,6 +122,13 @@ pub fn quoted(bytes: &[u8]) -> String {
     let shown: String = bytes.iter().take(SHOWN).flat_map(|&b| std::ascii::escape_default(b)).map(char::from).collect();
     let more = if bytes.len() > SHOWN { "..." } else { "" };
     format!("\"{shown}\"{more}")
+}
+
+/// A word as a person would type it, or paste it, into a shell: quoted where it has to be.
+#[must_use]
+pub fn typed(word: &str) -> Cow<'_, str> {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=+.,:/@%~".contains(c));
+    if plain { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")).into() }
 }
 
 #[cfg(test)]

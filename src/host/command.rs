@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use crate::error::{Class, Error};
+use crate::error::{Class, Error, typed};
 use crate::host::machine::Machine;
 
 /// Answers are not longer than this; what a tool writes beyond it is dropped.
@@ -66,11 +66,6 @@ impl std::fmt::Display for Argv {
         f.write_str(&self.program)?;
         self.words.iter().try_for_each(|word| write!(f, " {}", typed(word)))
     }
-}
-
-fn typed(word: &str) -> std::borrow::Cow<'_, str> {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=+.,:/@%~".contains(c));
-    if plain { word.into() } else { format!("'{}'", word.replace('\'', "'\\''")).into() }
 }
 
 /// What a query answered.

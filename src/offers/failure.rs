@@ -7,7 +7,7 @@ use rustls::CertificateError as Refused;
 use rustls::pki_types::UnixTime;
 use ureq::Timeout;
 
-use crate::error::{Class, Error, quoted};
+use crate::error::{Class, Error, quoted, typed};
 use crate::offers::client::Limits;
 use crate::rules::moment::Moment;
 
@@ -127,7 +127,8 @@ impl Asked<'_> {
 
     fn by_hand(&self, first: &str) -> String {
         let proxy = self.via.map(|proxy| format!("--proxy {proxy} ")).unwrap_or_default();
-        format!("{first}: curl -v {proxy}{}", self.url)
+        // It may be one that the server has sent us to.
+        format!("{first}: curl -v {proxy}{}", typed(self.url))
     }
 }
 

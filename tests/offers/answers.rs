@@ -127,6 +127,22 @@ fn h36_what_is_not_http_is_refused_without_a_second_attempt() {
     );
 }
 
+/// What it is told to try by hand is pasted by root.
+#[test]
+fn h36_no_address_that_a_server_has_sent_us_to_does_anything_in_a_shell() {
+    let server = Server::plain(|mut peer| {
+        while let Some(request) = peer.request() {
+            let moved = "HTTP/1.1 302 Found\r\nLocation: /$(id);id|id\r\nContent-Length: 0\r\n\r\n";
+            let none = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+            peer.send(if request.starts_with("GET /v1/version ") { moved } else { none });
+        }
+    });
+    let endpoint = endpoint(&format!("127.0.0.1:{}/v1", server.port));
+    let mut asked = VersionServer::new(&endpoint, Transport::PlainLocal, surroundings(QUICK, &|_| {})).unwrap();
+    let next = asked.version().unwrap_err().next;
+    assert_eq!(next, format!("look at the answer: curl -v 'http://127.0.0.1:{}/$(id);id|id'", server.port));
+}
+
 #[test]
 fn h36_redirects_stay_within_the_server_and_come_to_an_end() {
     let to = |location: &str| format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
