@@ -134,13 +134,18 @@ fn bring(
     lock: &Lock,
     ledger: &mut Ledger,
 ) -> Result<Outcome, Error> {
-    let to = match wanted {
-        Wanted::Exactly(release) => release.clone(),
-        Wanted::Offered(Channel { endpoint, .. }) => match Server::of(machine, policy)?.target(machine)?.target {
-            Target::Offered(release) | Target::Pinned(release) => {
-                ledger.account.inputs.wanted = Some(release.clone());
-                release
-            }
+    let to = match (wanted, &policy.pin) {
+        (Wanted::Exactly(release), Some(pin)) if release != pin => {
+            return Err(Error::new(
+                Class::Config,
+                format!("{release} is to be installed, and the file `pin` says {pin}"),
+                "write the version to be on into the file `pin`, or remove it",
+            ));
+        }
+        (Wanted::Exactly(release), _) => release.clone(),
+        (Wanted::Offered(_), Some(pin)) => pin.clone(),
+        (Wanted::Offered(Channel { endpoint, .. }), None) => match Server::of(machine, policy)?.target(machine)?.target {
+            Target::Offered(release) | Target::Pinned(release) => release,
             Target::NoneNow => {
                 return Err(Error::new(
                     Class::Server,
@@ -150,6 +155,9 @@ fn bring(
             }
         },
     };
+    if matches!(wanted, Wanted::Offered(_)) {
+        ledger.account.inputs.wanted = Some(to.clone());
+    }
     packages.refresh(&Transcript::in_directory(lock.private()))?;
     let plan = Plan {
         package: offered_package(packages, policy, &to)?,

@@ -50,6 +50,26 @@ fn an_agent_is_brought_at_the_version_that_is_asked_for_and_held_and_not_started
 }
 
 #[test]
+fn a_pin_says_which_version_is_brought_and_the_server_is_not_asked() {
+    let host = host();
+    host.configure("pin", "16.2.0");
+    host.offers("16.1.7");
+    let before = host.server.accepted();
+    let ran = host.install(&offered(&host));
+    assert_eq!((ran.exit, without_repeats(&ran)), (0, BROUGHT.map(str::to_owned).to_vec()), "{}", ran.said);
+    assert_eq!(host.server.accepted(), before);
+}
+
+#[test]
+fn another_version_than_the_pin_is_not_brought() {
+    let host = host();
+    host.configure("pin", "16.1.7");
+    let ran = host.install(&exactly("16.2.0"));
+    assert_eq!(ran.did(), (78, Vec::new()));
+    assert!(ran.said.contains("16.2.0 is to be installed, and the file `pin` says 16.1.7\n    next: "), "{}", ran.said);
+}
+
+#[test]
 fn an_agent_is_brought_at_what_the_cluster_offers_and_the_cluster_is_asked_from_then_on() {
     let host = host();
     let ran = host.install(&offered(&host));
