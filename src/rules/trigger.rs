@@ -53,6 +53,18 @@ pub enum NotNow {
     NoWindow(String),
 }
 
+impl NotNow {
+    /// What will be the reason once it has come, as far as that can be told.
+    #[must_use]
+    pub const fn comes_as(&self) -> Trigger {
+        match self {
+            Self::OutsideWindow(window) | Self::BeforeTurn { window, .. } => Trigger::Window(*window),
+            Self::MaybeUnhealthy { since, .. } => Trigger::Unhealthy { since: *since },
+            Self::NoWindow(_) => Trigger::Critical,
+        }
+    }
+}
+
 /// The first trigger that applies, in the order in which they override each other.
 ///
 /// # Errors

@@ -80,15 +80,16 @@ pub(super) fn bring_up(machine: &Machine, service: &Service, before: AgentBefore
             .log
             .info(format!("the agent runs {onto} (pid {}); open sessions go on in the old process (pid {old}).", process.pid)),
         Brought::By(Means::Restart, process) => machine.log.info(format!("the agent runs {onto} (pid {}).", process.pid)),
-        Brought::NotBrought(process) if onto == Onto::Before => {
-            let what = format!("the agent (pid {}) was told to hang up and goes on with the version that failed", process.pid);
-            return Err(Error::new(Class::Broken, what, "restart it the way it was started; that ends open sessions"));
-        }
         Brought::NotBrought(process) => {
-            machine.log.warning(format!(
-                "the agent (pid {}) was told to hang up and goes on with the old version.\n    next: restart it the way it was started; that ends open sessions",
-                process.pid
-            ));
+            let next = match means {
+                Means::HangUp(_) => "restart it the way it was started; that ends open sessions",
+                _ => "systemctl restart teleport, which ends open sessions",
+            };
+            let what = format!("the agent (pid {}) was told to hang up and goes on with the", process.pid);
+            if onto == Onto::Before {
+                return Err(Error::new(Class::Broken, format!("{what} version that failed"), next));
+            }
+            machine.log.warning(format!("{what} old version.\n    next: {next}"));
             return Ok(Up::Later);
         }
     }

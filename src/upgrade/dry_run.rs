@@ -17,7 +17,7 @@ use crate::rules::moment::{Moment, span};
 use crate::rules::plan::{Blocked, Plan, Service, plan};
 use crate::rules::policy::Policy;
 use crate::rules::release::Release;
-use crate::rules::trigger::Trigger;
+use crate::rules::trigger::{self, Trigger};
 use crate::rules::window::{Schedule, Standing, Window};
 use crate::upgrade::consider::{Ask, Considered, Question, consider};
 use crate::upgrade::{apply, survey};
@@ -81,9 +81,9 @@ fn window_line(machine: &Machine, schedule: &Schedule, now: Moment) -> String {
 
 /// The steps that would be taken now, or once what is waited for has come.
 fn steps(machine: &Machine, policy: &Policy, considered: &Considered, first_hold: FirstHold) {
-    let (to, why, when) = match &considered.decision {
+    let (to, when) = match &considered.decision {
         Decision::Stay(_) | Decision::Refuse(_) => return,
-        Decision::Upgrade { to, why } => (to, why.clone(), "steps that `run` would take now:"),
+        Decision::Upgrade { to, .. } => (to, "steps that `run` would take now:"),
         Decision::Wait(
             Wait::Trigger { to, .. }
             | Wait::FailedBefore { to, .. }
@@ -91,8 +91,9 @@ fn steps(machine: &Machine, policy: &Policy, considered: &Considered, first_hold
             | Wait::HeldBack { to }
             | Wait::Paused { to, .. }
             | Wait::Returning { to, .. },
-        ) => (to, Trigger::Critical, "steps that `run` would take once it does not have to wait:"),
+        ) => (to, "steps that `run` would take once it does not have to wait:"),
     };
+    let why = trigger::first(policy, &considered.facts, considered.now).unwrap_or_else(|not_now| not_now.comes_as());
     match planned(machine, policy, &considered.facts, first_hold, to, &why) {
         Ok(Planned::Ready { plan, packages }) => {
             machine.log.info(when);

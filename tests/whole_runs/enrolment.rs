@@ -76,7 +76,8 @@ fn v29_a_reload_that_does_nothing_is_followed_by_no_restart_where_sessions_must_
     host.trouble("systemctl-reload", "exit 0");
     let ran = host.run();
     assert_eq!(ran.did(), (0, RELOAD.to_vec()));
-    assert!(ran.said.contains("[!] the agent (pid 100) was told to hang up and goes on with the old version.\n"), "{}", ran.said);
+    let sentence = "[!] the agent (pid 100) was told to hang up and goes on with the old version.\n    next: systemctl restart teleport, which ends open sessions\n";
+    assert!(ran.said.contains(sentence), "{}", ran.said);
 }
 
 #[test]
@@ -109,6 +110,26 @@ fn a_dry_run_says_it_too_and_names_the_restart() {
     let ran = not_enrolled().dry_run();
     assert!(ran.said.contains(&format!("[i] {SENTENCE}\n")), "{}", ran.said);
     assert!(ran.said.contains("[i]   4. systemctl restart teleport.service\n"), "{}", ran.said);
+}
+
+/// What it says of an upgrade that has to wait is what the upgrade will do.
+#[test]
+fn v29_a_dry_run_before_the_window_names_the_restart_in_it() {
+    let host = not_enrolled();
+    host.window(NOON + HOUR, NOON + 2 * HOUR);
+    let ran = host.dry_run();
+    assert!(ran.said.contains("[i]   4. systemctl restart teleport.service\n"), "{}", ran.said);
+}
+
+#[test]
+fn v29_a_dry_run_for_a_missing_schedule_says_that_an_agent_that_cannot_be_reloaded_stops_it() {
+    let host = not_enrolled();
+    host.no_window();
+    assert!(host.dry_run().said.contains("[i]   4. systemctl reload teleport.service\n"), "{}", host.dry_run().said);
+    host.state("unit", &host.known("unit").replace("PIDFile=/run/teleport.pid", "PIDFile="));
+    let ran = host.dry_run();
+    assert!(ran.said.contains("so an upgrade now would end them, too: not attempting."), "{}", ran.said);
+    assert!(!ran.said.contains("systemctl restart teleport.service\n"), "{}", ran.said);
 }
 
 #[test]
