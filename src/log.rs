@@ -2,7 +2,8 @@
 //! that when stderr is the journal. A log that cannot be written never fails a run (V6).
 
 use std::cell::{Cell, RefCell};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,20 @@ pub enum Priorities {
     Journal,
     /// Plain lines.
     Plain,
+}
+
+impl Priorities {
+    /// With them if stderr is the stream that the journal reads, which `$JOURNAL_STREAM` says (`DEVICE:INODE`, systemd.exec(5)).
+    #[must_use]
+    pub fn of_stderr(journal_stream: Option<&str>) -> Self {
+        let stderr = std::io::stderr();
+        let named = || {
+            let (device, inode) = journal_stream?.split_once(':')?;
+            let stat = rustix::fs::fstat(stderr.as_fd()).ok()?;
+            Some(device.parse() == Ok(stat.st_dev) && inode.parse() == Ok(stat.st_ino))
+        };
+        if !stderr.is_terminal() && named() == Some(true) { Self::Journal } else { Self::Plain }
+    }
 }
 
 /// Where lines go. One thread uses it.

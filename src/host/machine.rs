@@ -1,8 +1,7 @@
 //! The machine that a run works on: where its root is, which programs may run, what time it is. Tests build one from a scratch
-//! directory; the binary has [`Machine::real`]. The only room that reads the environment and the clock.
+//! directory; the binary has [`Machine::real`]. The only room of the host updater that reads the environment and the clock.
 
 use std::io::{IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -22,7 +21,8 @@ use crate::rules::moment::Moment;
 /// Where programs are looked for, in this order, whatever `PATH` says.
 const PROGRAM_DIRECTORIES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
-/// Variables that mean something to us or to a package manager; nothing else of the environment is ever looked at.
+/// Variables that mean something to us or to a package manager; nothing else of the environment is looked at, but for the
+/// colours (`NO_COLOR`, `TERM`) and the zone (`TZ`) of what a person reads.
 const VARIABLES: [&str; 12] = [
     "TELEPORT_UPGRADE_CONFIG",
     MARK,
@@ -106,8 +106,7 @@ impl Machine {
             .iter()
             .filter_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()).map(|v| ((*name).to_owned(), v)))
             .collect();
-        let priorities =
-            if stderr_is(value_of(&environment, "JOURNAL_STREAM")) { Priorities::Journal } else { Priorities::Plain };
+        let priorities = Priorities::of_stderr(value_of(&environment, "JOURNAL_STREAM"));
         let log = Log::new(Box::new(std::io::stderr()), volume, priorities);
         if value_of(&environment, MARK).is_some()
             && let Some(journal) = journal()
@@ -250,17 +249,6 @@ fn journal() -> Option<UnixStream> {
     let mut stream = UnixStream::connect("/run/systemd/journal/stdout").ok()?;
     stream.write_all(b"teleport-upgrade\n\n6\n1\n0\n0\n0\n").ok()?;
     Some(stream)
-}
-
-/// Whether stderr is the stream that the journal reads (systemd.exec(5), `$JOURNAL_STREAM` is `DEVICE:INODE`).
-fn stderr_is(journal_stream: Option<&str>) -> bool {
-    let stderr = std::io::stderr();
-    if stderr.is_terminal() {
-        return false;
-    }
-    let Some((device, inode)) = journal_stream.and_then(|stream| stream.split_once(':')) else { return false };
-    let Ok(stat) = rustix::fs::fstat(stderr.as_fd()) else { return false };
-    device.parse() == Ok(stat.st_dev) && inode.parse() == Ok(stat.st_ino)
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ impl Mounted {
 
 /// The system's bundle, and what SSL_CERT_FILE has besides: the chart names the cluster's own authority there, and registries need the others.
 fn authorities() -> Result<Authorities, Error> {
-    let system = BUNDLES.iter().find_map(|path| Some((std::fs::read(path).ok()?, (*path).to_owned())));
+    let system = BUNDLES.iter().find_map(|path| Some((read(Path::new(path)).ok()?, (*path).to_owned())));
     let named = variable("SSL_CERT_FILE").map(|path| read(Path::new(&path)).map(|pem| (pem, path))).transpose()?;
     match (system, named) {
         (None, None) => Ok(Authorities::built_in()),

@@ -2,7 +2,9 @@
 //! changes, so that whoever copies the directory on copies what is new.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::thread::{self, ScopedJoinHandle};
 
 use crate::error::{Class, Error};
 use crate::http::reply::Status;
@@ -100,12 +102,14 @@ fn ask_all(configuration: &Configuration, names: &[&str]) -> Heard {
             Answer::Known(..) => None,
         })
         .collect();
-    std::thread::scope(|scope| {
-        let asking: Vec<_> =
-            upstreams.into_iter().map(|(name, upstream)| (name, scope.spawn(|| surroundings::ask(upstream)))).collect();
-        let said =
-            asking.into_iter().map(|(name, asking)| (name, asking.join().unwrap_or_else(|_| Err("asking it failed".into()))));
-        said.collect()
+    thread::scope(|scope| {
+        let ask = |upstream| thread::Builder::new().spawn_scoped(scope, move || surroundings::ask(upstream));
+        let asking: Vec<_> = upstreams.into_iter().map(|(name, upstream)| (name, ask(upstream))).collect();
+        let said = |asking: io::Result<ScopedJoinHandle<'_, Result<Said, String>>>| {
+            let asking = asking.map_err(|error| format!("there is no thread to ask it from: {error}"))?;
+            asking.join().unwrap_or_else(|_| Err("asking it failed".into()))
+        };
+        asking.into_iter().map(|(name, asking)| (name, said(asking))).collect()
     })
 }
 

@@ -22,7 +22,9 @@ use crate::server::serve::Files;
 
 /// More than any configuration, in bytes.
 const LARGEST: u64 = 1024 * 1024;
-/// For an answer of another server (reference, section 2).
+/// More than any bundle of authorities, in bytes.
+const LARGEST_BUNDLE: u64 = 8 * 1024 * 1024;
+/// For an answer of another server (docs/facts.md, T2).
 const LIMITS: Limits = Limits { connect: Duration::from_secs(5), read: Duration::from_secs(5), overall: Duration::from_secs(10) };
 
 /// Lines on stderr, from any thread.
@@ -33,7 +35,7 @@ impl Voice {
     /// With priorities where stderr is the journal.
     #[must_use]
     pub fn real() -> Self {
-        Self(if variable("JOURNAL_STREAM").is_some() { Priorities::Journal } else { Priorities::Plain })
+        Self(Priorities::of_stderr(variable("JOURNAL_STREAM").as_deref()))
     }
 
     fn log(self) -> Log {
@@ -113,14 +115,21 @@ pub(super) fn maintenance(path: &Path) -> Result<Maintenance, Error> {
 }
 
 fn text(path: &Path) -> Result<String, Error> {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
-    let why = match read {
-        Ok(_) if u64::try_from(text.len()).is_ok_and(|length| length > LARGEST) => format!("it is larger than {LARGEST} bytes"),
-        Ok(_) => return Ok(text),
-        Err(error) => error.to_string(),
-    };
-    Err(Error::new(Class::Config, format!("{} cannot be read: {why}", path.display()), format!("ls -l {}", path.display())))
+    let text = contents(path, LARGEST).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is no text in UTF-8".into()));
+    text.map_err(|why| {
+        Error::new(Class::Config, format!("{} cannot be read: {why}", path.display()), format!("ls -l {}", path.display()))
+    })
+}
+
+fn contents(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    match File::open(path).and_then(|file| file.take(largest + 1).read_to_end(&mut bytes)) {
+        Ok(length) if u64::try_from(length).is_ok_and(|length| length > largest) => {
+            Err(format!("it is larger than {largest} bytes"))
+        }
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn refused(path: &Path, mistakes: &[Mistake]) -> Error {
@@ -132,17 +141,27 @@ fn refused(path: &Path, mistakes: &[Mistake]) -> Error {
     )
 }
 
+/// Those that `SSL_CERT_FILE` names, and no others; else the system's.
+fn authorities() -> Result<Authorities, String> {
+    let bundle = match variable("SSL_CERT_FILE") {
+        Some(path) => {
+            let pem = contents(Path::new(&path), LARGEST_BUNDLE)
+                .map_err(|why| format!("SSL_CERT_FILE names {path}, which cannot be read: {why}"))?;
+            Some((pem, path))
+        }
+        None => BUNDLES.iter().find_map(|path| Some((contents(Path::new(path), LARGEST_BUNDLE).ok()?, (*path).to_owned()))),
+    };
+    bundle.map_or_else(
+        || Ok(Authorities::built_in()),
+        |(pem, path)| Authorities::from_pem(pem, &path).map_err(|error| error.to_string()),
+    )
+}
+
 /// Asks another server what it offers, and whether that is critical.
 pub(super) fn ask(upstream: &Upstream) -> Result<Said, String> {
-    let named = variable("SSL_CERT_FILE").into_iter();
-    let bundle = named.chain(BUNDLES.map(str::to_owned)).find_map(|path| Some((std::fs::read(&path).ok()?, path)));
-    let authorities = match bundle {
-        Some((pem, path)) => Authorities::from_pem(pem, &path).map_err(|error| error.to_string())?,
-        None => Authorities::built_in(),
-    };
     let either = |name: &str| variable(name).or_else(|| variable(&name.to_ascii_lowercase()));
     let surroundings = Surroundings {
-        authorities,
+        authorities: authorities()?,
         proxies: Proxies { https: either("HTTPS_PROXY"), all: either("ALL_PROXY"), none: either("NO_PROXY") },
         user_agent: concat!("teleport-version-server/", env!("CARGO_PKG_VERSION")),
         limits: LIMITS,

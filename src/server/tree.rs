@@ -13,7 +13,7 @@ use crate::error::{Class, Error};
 use crate::server::route::Question;
 use crate::server::surroundings;
 
-/// Where a proxy has its channels (reference, section 2); a web server leads the path without `v1` to the same.
+/// Where a proxy has its channels (docs/facts.md, T2); a web server leads the path without `v1` to the same.
 pub const CHANNELS: &str = "v1/webapi/automaticupgrades/channel";
 /// A run asks other servers for ten seconds at most; so long another one waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -186,7 +186,12 @@ fn in_the_way(path: &Path) -> Error {
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Class::Disk, format!("{} cannot be written: {error}", path.display()), "df -h; ls -ld the directory; try again")
+    let directory = path.parent().unwrap_or(path);
+    Error::new(
+        Class::Disk,
+        format!("{} cannot be written: {error}", path.display()),
+        format!("df -h; ls -ld {}", directory.display()),
+    )
 }
 
 #[cfg(test)]

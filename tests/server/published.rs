@@ -201,3 +201,35 @@ fn every_file_and_directory_can_be_read_by_all_whatever_the_umask_and_a_changed_
     publish();
     assert_eq!(mode(&version), 0o644);
 }
+
+#[test]
+fn authorities_that_are_named_and_cannot_be_read_are_replaced_by_no_others() {
+    let top = scratch("authorities");
+    let file = top.join("c.yaml");
+    fs::write(&file, channels("west: { forward_url: https://127.0.0.1:1/v1 }")).unwrap();
+    let mut publish = Command::new(PROGRAM);
+    publish.arg("publish").arg(top.join("out")).arg("--config").arg(&file);
+    let output = publish.env_clear().env("SSL_CERT_FILE", "/nowhere/ca.pem").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    assert!(said.contains("SSL_CERT_FILE names /nowhere/ca.pem, which cannot be read: No such file"), "{said}");
+}
+
+#[test]
+fn lines_have_priorities_only_where_the_journal_itself_reads_them() {
+    use std::os::unix::fs::MetadataExt;
+    let top = scratch("priorities");
+    let file = top.join("c.yaml");
+    fs::write(&file, channels("west: { forward_url: http://127.0.0.1:1/v1 }")).unwrap();
+    let log = fs::File::create(top.join("log")).unwrap();
+    let stat = log.metadata().unwrap();
+    for (stream, priority) in [(format!("{}:{}", stat.dev(), stat.ino()), "<4>[!] "), (format!("{}:1", stat.dev()), "[!] ")] {
+        log.set_len(0).unwrap();
+        let mut publish = Command::new(PROGRAM);
+        publish.arg("publish").arg(top.join("out")).arg("--config").arg(&file).env_clear().env("JOURNAL_STREAM", stream);
+        publish.stderr(fs::OpenOptions::new().append(true).open(top.join("log")).unwrap());
+        assert_eq!(publish.status().unwrap().code(), Some(75));
+        let said = fs::read_to_string(top.join("log")).unwrap();
+        assert!(said.starts_with(priority), "{said}");
+    }
+}
