@@ -345,22 +345,36 @@ pub fn database(machine: &Machine) -> String {
 }
 
 /// Where administrators hold packages besides the package databases: dnf's and zypper's settings.
-const RESTRAINTS: [&str; 7] = [
+const RESTRAINTS: [&str; 10] = [
     "/etc/dnf/dnf.conf",
     "/etc/yum.conf",
+    "/etc/yum/yum.conf",
     "/etc/dnf/plugins/versionlock.conf",
+    "/etc/yum/pluginconf.d/versionlock.conf",
     "/etc/dnf/plugins/versionlock.list",
     "/etc/dnf/versionlock.toml",
     "/etc/zypp/locks",
     "/etc/zypp/zypp.conf",
+    "/usr/etc/zypp/zypp.conf",
+];
+/// The directories of such files: repositories, and what dnf5 lays over them and over its settings.
+const RESTRAINT_PARTS: [&str; 7] = [
+    "/etc/yum.repos.d",
+    "/etc/yum/repos.d",
+    "/etc/distro.repos.d",
+    "/etc/dnf/libdnf5.conf.d",
+    "/usr/share/dnf5/libdnf.conf.d",
+    "/etc/dnf/repos.override.d",
+    "/usr/share/dnf5/repos.override.d",
 ];
 
-/// While this is the same nobody has begun or ended a hold: the package databases, and where else holds lie.
+/// While this is the same nobody has begun or ended a hold: the package databases, and where else holds lie, unless a setting names
+/// another file for them.
 #[must_use]
 pub fn evidence_of_holds(machine: &Machine) -> String {
     use std::os::unix::fs::MetadataExt;
-    let repositories = std::fs::read_dir(machine.path("/etc/yum.repos.d")).into_iter().flatten().flatten();
-    let mut files: Vec<std::path::PathBuf> = repositories.map(|entry| entry.path()).collect();
+    let parts = RESTRAINT_PARTS.iter().filter_map(|path| std::fs::read_dir(machine.path(path)).ok());
+    let mut files: Vec<std::path::PathBuf> = parts.flatten().flatten().map(|entry| entry.path()).collect();
     files.extend(RESTRAINTS.iter().map(|path| machine.path(path)));
     files.sort_unstable();
     let files = files.iter().filter_map(|path| Some((path.display(), path.metadata().ok()?)));
