@@ -88,6 +88,34 @@ fn the_import_rule_notices_what_it_forbids() {
     assert!(upward_imports("host", "use crate::rules::plan::Plan; use crate::{error, log}; use crate::host::lock;").is_empty());
 }
 
+/// `V12`, `T2` and `H07` in this text.
+fn cited(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let is_number = |word: &&str| {
+        let digits = word.strip_prefix(['V', 'T', 'H']);
+        digits.is_some_and(|digits| (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
+    };
+    words.filter(is_number).collect()
+}
+
+/// Whoever meets a number in a comment can look it up.
+#[test]
+fn every_fact_and_hazard_that_is_cited_stands_on_its_page() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = |name: &str| fs::read_to_string(top.join("docs").join(name)).unwrap();
+    let pages = page("facts.md") + &page("hazards.md");
+    let mut files = vec![top.join("ARCHITECTURE.md")];
+    sources(&top.join("src"), &mut files);
+    let mut count = 0;
+    for file in files {
+        for number in cited(&fs::read_to_string(&file).unwrap()) {
+            count += 1;
+            assert!(pages.contains(&format!("\n| {number} | ")), "{}: {number} is on neither page", file.display());
+        }
+    }
+    assert!(count > 100, "{count}");
+}
+
 /// Pure rooms name no door to the world: no file, clock, process, socket or environment.
 #[test]
 fn rules_and_parsers_touch_no_file_clock_process_or_socket() {
@@ -97,6 +125,10 @@ fn rules_and_parsers_touch_no_file_clock_process_or_socket() {
     files.extend(parsers.map(|parser| top.join(format!("host/packages/{parser}.rs"))));
     files.extend(["answer", "channels", "configuration", "route"].map(|pure| top.join(format!("server/{pure}.rs"))));
     files.extend(["document.rs", "http/reply.rs"].map(|pure| top.join(pure)));
+    let kube = ["figures", "flags", "kubeconfig", "next", "query", "times", "windows", "workload"];
+    files.extend(kube.map(|pure| top.join(format!("kube/{pure}.rs"))));
+    let image = ["challenge", "credentials", "key", "manifest", "reference", "signature"];
+    files.extend(image.map(|pure| top.join(format!("kube/image/{pure}.rs"))));
     sources(&top.join("rules"), &mut files);
     for file in files {
         let text = fs::read_to_string(&file).unwrap();

@@ -85,7 +85,7 @@ struct AutoUpdate {
     agent_auto_update: bool,
 }
 
-/// Reads the answer of `/webapi/find` (reference, section 4).
+/// Reads the answer of `/webapi/find` (docs/facts.md, T4).
 pub(super) fn found(body: &[u8]) -> Result<Found, String> {
     let find: Find = serde_json::from_slice(body).map_err(|_| format!("{}, which is no answer of a proxy", quoted(body)))?;
     match find.auto_update {

@@ -122,7 +122,7 @@ pub struct Step {
     pub to: Release,
 }
 
-/// Decides. The order is part of the product: see DESIGN, "Decision, in this order".
+/// Decides. The order is part of the product: README, "How it decides".
 pub fn decide(policy: &Policy, facts: &Facts, now: Moment) -> Decision {
     let to = match &facts.target {
         Target::NoneNow => return Decision::Stay(Stay::NoTarget),

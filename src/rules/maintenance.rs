@@ -7,7 +7,7 @@ use crate::rules::moment::Moment;
 use crate::rules::window::Window;
 
 const DAY: i64 = 24 * 60 * 60;
-/// How long a window lasts, in seconds (reference, section 1).
+/// How long a window lasts, in seconds (docs/facts.md, T1).
 const HOUR: i64 = 60 * 60;
 /// The days of the week, as they are written out.
 const WEEKDAYS: [(&str, Weekday); 7] = [

@@ -8,7 +8,7 @@ use crate::server::channels::{Answer, Upstream};
 use crate::server::configuration::Configuration;
 use crate::server::route::{Question, Refusal, Route};
 
-/// How many windows agents export (reference, section 1).
+/// How many windows agents export (docs/facts.md, T1).
 pub const WINDOWS: usize = 3;
 
 /// What another server said: which version, and whether it is critical.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::server::answer::Said;
 
-/// For so long an answer is served without asking again (reference, section 2).
+/// For so long an answer is served without asking again (docs/facts.md, T2).
 const FRESH: Duration = Duration::from_secs(60);
 /// So long after a failure nobody is asked again: agents come by the thousand.
 const SORE: Duration = Duration::from_secs(10);

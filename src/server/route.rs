@@ -1,4 +1,4 @@
-//! From the first line of a request to what is asked. Pure; the paths are those of a proxy (reference, section 2).
+//! From the first line of a request to what is asked. Pure; the paths are those of a proxy (docs/facts.md, T2).
 
 const CHANNEL: &str = "/webapi/automaticupgrades/channel";
 

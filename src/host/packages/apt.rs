@@ -1,6 +1,6 @@
 //! Debian, Ubuntu and their derivatives, through apt-get, apt-cache and dpkg: the tools with a stable command line.
 //!
-//! What each option is for stands beside it; what the tools were seen to do is V5 to V17 of the project's notes.
+//! What each option is for stands beside it; what the tools were seen to do is V5 to V17 in docs/facts.md.
 
 use std::cell::Cell;
 use std::os::unix::fs::MetadataExt;

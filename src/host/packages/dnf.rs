@@ -1,5 +1,5 @@
 //! RHEL, Rocky, Alma, Oracle, Amazon Linux and Fedora, through dnf 4 or 5; `yum` is another name of it there (V22). What each option is for
-//! stands beside it; what the tools were seen to do is V9, V10, V15 and V18 to V22 of the project's notes.
+//! stands beside it; what the tools were seen to do is V9, V10, V15 and V18 to V22 in docs/facts.md.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

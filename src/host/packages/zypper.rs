@@ -1,5 +1,5 @@
-//! SLES and openSUSE, through zypper 1.14. What each option is for stands beside it; what the tool was seen to do is V9, V15, V19 and V20 of
-//! the project's notes.
+//! SLES and openSUSE, through zypper 1.14. What each option is for stands beside it; what the tool was seen to do is V9, V15, V19 and V20 in
+//! docs/facts.md.
 //!
 //! A lock stops zypper even from what is asked for by name, so its changes here are made under a lock file of their own, which lacks the
 //! locks of the agent's package: the real ones stay in place all the time, also when a run is killed.
