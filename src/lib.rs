@@ -1,7 +1,8 @@
 //! Keeps a Teleport agent on the version that its cluster wants.
 //!
 //! Imports go one way: `error`, `log` <- `rules`, `document` <- `config`, `offers`, `host`, `http` <- `upgrade`, `server`, `kube` <- `bin`.
-//! Rooms of one tier do not import each other. `rules` and every parser touch no file, clock, process or socket. A test holds this.
+//! Rooms of one tier do not import each other. `rules` and every parser of answers touch no file, clock, process or socket. A test
+//! (`tests/house.rs`) holds this.
 
 pub mod config;
 #[cfg(any(feature = "server", feature = "kube"))]

@@ -1,4 +1,4 @@
-//! Says which version agents should run, and when: channels and maintenance windows for any cluster.
+//! Keeps the Teleport agents of a Kubernetes cluster on the version that their Teleport cluster wants.
 
 use std::process::ExitCode;
 

@@ -155,7 +155,8 @@ pub struct Upgrade {
     pub to: Release,
     /// When it ended.
     pub at: Moment,
-    /// A stable word: `upgraded`, or the class of what went wrong.
+    /// A stable word: `upgraded`, `went-back`, `rolled-back`, `interrupted` (it died before anything was changed), or the class of what
+    /// went wrong.
     pub code: String,
 }
 

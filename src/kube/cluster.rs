@@ -95,7 +95,11 @@ fn certificates(pem: &[u8], from: &Path) -> Result<Vec<Certificate<'static>>, Er
 }
 
 fn unusable(from: &Path, what: &str) -> Error {
-    Error::new(Class::Config, format!("{} has no {what} in PEM", from.display()), "mend it")
+    Error::new(
+        Class::Config,
+        format!("{} has no {what} in PEM", from.display()),
+        "write it there in PEM format, or name another file",
+    )
 }
 
 #[cfg(test)]

@@ -151,7 +151,11 @@ impl Updater {
                 looked => return looked.map_err(unexpected),
             }
         }
-        Err(Error::new(Class::Network, "somebody else changes the workload all the time", "kubectl get --watch; who does?"))
+        Err(Error::new(
+            Class::Network,
+            "somebody else changes the workload all the time",
+            "kubectl get it with -o yaml --show-managed-fields, which says who does",
+        ))
     }
 
     fn failed(&self, error: &Error) {

@@ -56,7 +56,11 @@ impl Web {
         let url = question.called;
         let uri: Option<Uri> = question.url.parse().ok().filter(|uri: &Uri| uri.scheme_str() == Some("https"));
         let Some((uri, host)) = uri.as_ref().and_then(|uri| Some((uri, uri.host()?))) else {
-            return Err(Error::new(Class::Config, format!("{url} is no address that begins with https://"), "mend it"));
+            return Err(Error::new(
+                Class::Config,
+                format!("{url} is no address that begins with https://"),
+                "look where that address comes from: a flag, or the registry itself",
+            ));
         };
         let via = self.proxies.towards(host.trim_matches(['[', ']']), uri.port_u16().unwrap_or(443))?;
         let agent = agent(&self.authorities, via.as_ref(), self.user_agent, &self.limits, Transport::Tls);

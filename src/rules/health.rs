@@ -137,6 +137,12 @@ impl Look {
     }
 }
 
+/// How often, in words.
+#[must_use]
+pub fn times(count: u32) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+}
+
 /// What these looks, oldest first and a second apart, prove of an agent that has `patience` seconds to become well. That it is well is
 /// said only at the end of them: one that dies after half of them is ill.
 #[must_use]
@@ -144,8 +150,7 @@ pub fn judge(looks: &[Look], patience: u32) -> Finding {
     let (Some(first), Some(last)) = (looks.first(), looks.last()) else { return Finding::NotYet };
     let restarts = last.restarts.saturating_sub(first.restarts);
     if restarts > 0 {
-        let times = if restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
-        return down(format!("ended by itself and was restarted by systemd {times}"));
+        return down(format!("ended by itself and was restarted by systemd {}", times(restarts)));
     }
     // Twice in a row: a PID file that is just being written names nobody.
     let being_written = looks.iter().rev().nth(1).is_some_and(|look| look.pid_file != PidFile::Missing);

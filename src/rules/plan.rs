@@ -147,14 +147,15 @@ pub struct Plan {
     pub verify: Verify,
 }
 
-/// An upgrade that the administrator's own settings forbid; in words that name them.
+/// An upgrade that the administrator's own settings, or open sessions, forbid; in words that name them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocked(pub String);
 
 /// Plans the upgrade that `decide` decided on.
 ///
 /// # Errors
-/// [`Blocked`] when the administrator holds the package and nobody forces the upgrade (H08).
+/// [`Blocked`] when the administrator holds the package and nobody forces the upgrade (H08), and when a missing schedule is no reason to
+/// end sessions (V29).
 pub fn plan(policy: &Policy, site: Site, to: Release, why: &Trigger) -> Result<Plan, Blocked> {
     let hold = match (site.held, policy.hold) {
         (Held::ByAdministrator(_), _) if *why == Trigger::Forced => HoldAfter::Administrators,

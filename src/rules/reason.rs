@@ -40,7 +40,7 @@ pub enum Reason {
     MaybeUnhealthy,
     /// The version server is to name the windows, and none is known.
     NoWindow,
-    /// The administrator's hold or pin forbids it.
+    /// The administrator's hold or pin forbids it, or it would end sessions for no good reason.
     Blocked,
     /// A lower major version.
     LowerMajor,

@@ -42,12 +42,12 @@ pub(super) fn apply(
     machine.orders.hold_back();
     change.keep_the_way_back(transaction.needs, ledger);
     if machine.orders.came() {
-        return Err(Error::new(Class::Busy, "was told to end before the upgrade was begun", "the next run tries again"));
+        return Err(Error::new(Class::Busy, "this run was told to end before the upgrade was begun", "the next run tries again"));
     }
     change.begin(Purpose::Upgrade, ledger)?;
     let made = change.make(Source::Repository(&transaction), ledger);
     if machine.orders.came() && made.is_ok() {
-        machine.log.warning("was told to end in the middle of the upgrade: ended it first.");
+        machine.log.warning("this run was told to end in the middle of the upgrade: ended it first.");
     }
     made
 }

@@ -173,7 +173,7 @@ impl<'a> Change<'a> {
         match proof.map_err(|error| ill(self.with_the_way_back(error, ledger)))? {
             Proof::Given => {}
             Proof::Owing => {
-                machine.log.warning("was told to end before the agent has proven itself: the next run watches it.");
+                machine.log.warning("this run was told to end before the agent has proven itself: the next run watches it.");
                 return Ok(purpose);
             }
             Proof::Failed(why) => {

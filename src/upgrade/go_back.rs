@@ -111,8 +111,10 @@ impl Change<'_> {
                 return lost(why.to_string(), Vec::new());
             }
             Ok(Proof::Owing) => {
-                let what =
-                    format!("was told to end before the agent has proven itself on {}, to which it went back", kept.release);
+                let what = format!(
+                    "this run was told to end before the agent has proven itself on {}, to which it went back",
+                    kept.release
+                );
                 return Err(Error::new(Class::Busy, what, "the next run watches it"));
             }
             Ok(Proof::Given) => {}

@@ -258,7 +258,7 @@ impl Left<'_> {
                 Some(back) => format!("going back from {} {} did not succeed ({})", plan.package, plan.to, back.why),
                 None => format!("{} is on neither version whole (the package database says {found})", plan.package),
             };
-            let what = format!("{what}; tried {tries} times, next at {next}");
+            let what = format!("{what}; tries so far: {tries}, next at {next}");
             return Err(Error::new(Class::Broken, what, self.change.by_hand(ledger)));
         }
         if let Some(pending) = &mut ledger.record.pending {

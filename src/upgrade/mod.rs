@@ -48,14 +48,11 @@ pub use crate::upgrade::rollback::rollback;
 /// # Errors
 /// What stopped the run, with the next step; its class is the exit code.
 pub fn run(machine: &Machine, directory: &Path, mandate: Mandate) -> Result<Outcome, Error> {
-    if !machine.is_superuser() {
-        return Err(Error::new(
-            Class::NotRoot,
-            "upgrading needs root",
-            "sudo teleport-upgrade run; or, to look only: teleport-upgrade dry-run",
-        ));
-    }
-    locked(machine, directory, "run", |lock, ledger| under_lock(machine, directory, mandate, lock, ledger))
+    let command = match mandate {
+        Mandate::Policy => "run",
+        Mandate::Force => "force",
+    };
+    locked(machine, directory, command, |lock, ledger| under_lock(machine, directory, mandate, lock, ledger))
 }
 
 /// What a command does under the lock, recorded before it is returned.
@@ -156,5 +153,9 @@ fn root_only(machine: &Machine, command: &str) -> Result<(), Error> {
     if machine.is_superuser() {
         return Ok(());
     }
-    Err(Error::new(Class::NotRoot, format!("`{command}` needs root"), format!("sudo teleport-upgrade {command}")))
+    Err(Error::new(
+        Class::NotRoot,
+        format!("`{command}` needs root"),
+        format!("sudo teleport-upgrade {command}; or, to look only: teleport-upgrade status"),
+    ))
 }

@@ -26,7 +26,7 @@ pub enum Outcome {
         /// The version that is due.
         to: Release,
     },
-    /// The upgrade is due, but the administrator's own settings forbid it.
+    /// The upgrade is due, but the administrator's own settings, or open sessions, forbid it.
     Blocked(Blocked),
     /// What `install` was to bring is there.
     AlreadyThere(Release),

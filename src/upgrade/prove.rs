@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::host::agent;
 use crate::host::machine::Machine;
 use crate::host::{process, service};
-use crate::rules::health::{Complaint, Finding, judge};
+use crate::rules::health::{Complaint, Finding, judge, times};
 use crate::rules::policy::Verify;
 
 /// What watching the agent came to.
@@ -29,7 +29,7 @@ pub(super) fn illness(machine: &Machine) -> Option<Complaint> {
     let young = look.in_charge.and_then(|process| process::age(machine, process.started)).filter(|age| *age < LOOP);
     match young.filter(|_| look.restarts > 0) {
         // One look may meet a crash loop at a good moment.
-        Some(age) => Some(Complaint::down(format!("was restarted by systemd {} times, last {age} s ago", look.restarts))),
+        Some(age) => Some(Complaint::down(format!("was restarted by systemd {}, last {age} s ago", times(look.restarts)))),
         None => look.complaint(),
     }
 }

@@ -46,6 +46,7 @@ h28_failing_for_weeks_is_seen_in_the_journal_the_exit_code_and_the_metrics() {
     offer 16.9.0
     window open
     a_run
+    journalctl --sync
     journalctl -q -o cat -u teleport-upgrade -p warning >/tmp/warnings
     grep -q '16.9.0 is not in the repository' /tmp/warnings || failed "the journal warns of: $(cat /tmp/warnings)"
     grep -qx 'teleport_upgrade_blocked{reason="repository"} 1' $metrics/teleport_upgrade.prom || failed "the metrics say: $(cat $metrics/teleport_upgrade.prom)"

@@ -149,7 +149,7 @@ ready_socket() {
 says_ready() { printf '%s' "$*" >/run/lab/ready.new && mv /run/lab/ready.new /run/lab/ready; }
 expect_active() { [[ $(systemctl is-active teleport) == "$1" ]] || failed "expected teleport.service to be $1, it is $(systemctl is-active teleport)"; }
 # How often an agent of that version was started in this sandbox.
-starts_of() { journalctl -q --no-pager -o cat -u teleport | grep -c "stand-in agent $1: .* starts" || true; }
+starts_of() { journalctl --sync; journalctl -q --no-pager -o cat -u teleport | grep -c "stand-in agent $1: .* starts" || true; }
 expect_one_start() { [[ $(starts_of 16.2.0) == 1 ]] || failed "expected one start of 16.2.0, the journal has $(starts_of 16.2.0)"; }
 
 # --- what depends on the package manager --------------------------------------------------------------

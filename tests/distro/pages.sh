@@ -23,8 +23,8 @@ the_commands_of_the_page_for_administrators_enrol_a_host_that_has_an_agent() {
             *schedule) [[ $(stat -c '%U %a' "$CONFIG/schedule") == 'teleport 644' ]] || failed 'the schedule is not that user'"'"'s' ;;
             *'systemctl restart'*) expect_enrolled; wait_for 'the agent to export its windows' test -s "$CONFIG/schedule" ;;
             *dry-run) grep -q 'opens in' $HEARD || failed 'no window is named' ;;
-            *'disable --now'*) expect_timer disabled inactive ;;
-            *'enable --now'*) expect_timer enabled active ;;
+            *' pause '*) expect_file "$STATE/pause.json" ;;
+            *' resume') [[ ! -e $STATE/pause.json ]] || failed 'it is paused still' ;;
         esac
     done < <(commands_of "$PAGE")
     [[ $(commands_of "$PAGE" | wc -l) == 9 ]] || failed 'the page has other commands than were looked at'

@@ -49,7 +49,7 @@ wait_for_version() { wait_for "the agent to be on $1" bash -c "[[ \$(/usr/local/
 # shellcheck disable=SC2016
 wait_for_the_run() { wait_for 'the run to end' bash -c '! systemctl is-active -q teleport-upgrade.service && [[ $(systemctl show -p ActiveState --value teleport-upgrade.service) != activating ]]'; }
 # What systemd did with the agent since from_now_on, a word each, in order.
-all_events() { journalctl -q --no-pager -o cat _PID=1 UNIT=teleport.service | grep -oE '^(Started|Stopping|Stopped|Reloading|Reloaded)'; }
+all_events() { journalctl --sync; journalctl -q --no-pager -o cat _PID=1 UNIT=teleport.service | grep -oE '^(Started|Stopping|Stopped|Reloading|Reloaded)'; }
 from_now_on() { seen=$(all_events | wc -l); }
 events() { all_events | tail -n "+$((seen + 1))" | paste -sd' '; }
 expect_events() { [[ $(events) == "$1" ]] || failed "expected systemd to have done '$1' with the agent, it did '$(events)'"; }

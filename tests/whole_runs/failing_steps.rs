@@ -233,7 +233,7 @@ fn h26_a_run_that_is_told_to_end_while_it_waits_for_a_lock_ends_with_nothing_cha
     host.later(15, move || orders.give());
     let ran = host.run();
     assert_eq!((ran.exit, ran.pauses), (75, vec![5.0; 3]));
-    let words = "[!] was told to end while pid 4711 (apt-get remove teleport-ent-updater) holds a package manager lock
+    let words = "[!] this run was told to end while pid 4711 (apt-get remove teleport-ent-updater) holds a package manager lock
     next: the next run tries again
 ";
     assert!(ran.said.ends_with(words), "{}", ran.said);
@@ -265,7 +265,7 @@ fn an_installation_that_says_it_failed_but_is_in_place_and_complete_goes_on() {
     );
     let ran = host.run();
     assert_eq!(ran.did(), (0, super::UPGRADE.to_vec()));
-    let said = "[!] apt-get install teleport-ent=16.2.0 failed: the package manager would not have the package\n    but teleport-ent 16.2.0 is in place and complete; going on.\n";
+    let said = "[!] apt-get install teleport-ent=16.2.0 failed: the package manager refused the package\n    but teleport-ent 16.2.0 is in place and complete; going on.\n";
     assert!(ran.said.contains(said), "{}", ran.said);
     assert_eq!(host.verdicts(), ["upgraded 0 x1"]);
 }

@@ -149,7 +149,7 @@ fn h26_told_to_end_while_it_watches_it_leaves_the_watch_to_the_next_run() {
     let ran = host.run();
     assert_eq!(ran.exit, 0, "{}", ran.said);
     assert!(
-        ran.said.contains("[!] was told to end before the agent has proven itself: the next run watches it.\n"),
+        ran.said.contains("[!] this run was told to end before the agent has proven itself: the next run watches it.\n"),
         "{}",
         ran.said
     );

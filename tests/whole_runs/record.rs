@@ -155,11 +155,9 @@ fn who_is_not_root_is_told_so_and_nothing_is_written() {
     let mut host = Host::new();
     host.user += 1;
     let before = host.listing();
-    for ran in [host.run(), host.force()] {
-        assert_eq!(
-            ran.said,
-            "[!] upgrading needs root\n    next: sudo teleport-upgrade run; or, to look only: teleport-upgrade dry-run\n"
-        );
+    for (command, ran) in [("run", host.run()), ("force", host.force())] {
+        let next = format!("next: sudo teleport-upgrade {command}; or, to look only: teleport-upgrade status");
+        assert_eq!(ran.said, format!("[!] `{command}` needs root\n    {next}\n"));
         assert_eq!((ran.exit, ran.started, host.server.accepted()), (77, Vec::new(), 0));
     }
     assert_eq!(host.listing(), before);

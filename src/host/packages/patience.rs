@@ -44,7 +44,7 @@ impl Patience {
             }
             // Whoever stops us, at a shutdown or to remove our package, may be the one who has the lock.
             let ended = if machine.orders.came() {
-                "was told to end"
+                "this run was told to end"
             } else if was_here && !machine.myself.exists() {
                 "this program was removed"
             } else {

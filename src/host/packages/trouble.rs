@@ -29,7 +29,7 @@ pub(super) enum Trouble {
     Dependencies,
     /// A script of a package failed.
     Script,
-    /// The package manager would not have the package.
+    /// The package manager refused the package.
     Refused,
 }
 
@@ -67,7 +67,7 @@ impl Trouble {
             Self::NoSuchVersion => "the repository does not have that version",
             Self::Dependencies => "something that the package depends on cannot be installed",
             Self::Script => "a script of the package failed",
-            Self::Refused => "the package manager would not have the package",
+            Self::Refused => "the package manager refused the package",
         }
     }
 

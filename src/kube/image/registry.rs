@@ -118,7 +118,7 @@ impl<'a> Registries<'a> {
         let answer = self.send(question, Some(&authorization))?;
         if answer.status == 401 {
             let next = "are the mounted credentials still right, and do they allow to pull it?";
-            return Err(Error::new(Class::Server, format!("{} wants to know another client than this one", question.url), next));
+            return Err(Error::new(Class::Server, format!("{} answers 401 also to what it asked for", question.url), next));
         }
         self.tokens.insert(name, authorization);
         Ok(answer)
@@ -144,7 +144,7 @@ impl<'a> Registries<'a> {
                 Error::new(Class::Config, format!("{} wants a name and password", question.url), next)
             }),
             Some(Challenge::Bearer { realm, service }) => self.token(question, &realm, service.as_deref(), basic),
-            None => Err(refused(&question.url, "401 without a way to introduce oneself that is known here")),
+            None => Err(refused(&question.url, "401, and asks for neither Basic nor Bearer")),
         }
     }
 

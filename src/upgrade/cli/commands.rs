@@ -151,8 +151,8 @@ Exit codes (of `status`: see there):
   69 server or repository cannot serve
 
 Configuration, one value a file: endpoint, package, installer, repo, pin,
-allow-downgrade, lock, verify-seconds, prefetch, spread, metrics, insecure,
-debug. The agent writes `schedule`. See teleport-upgrade(8).
+allow-downgrade, lock, verify-seconds, prefetch, schedule-source, spread,
+metrics, insecure, debug. The agent writes `schedule`. See teleport-upgrade(8).
 ",
     );
     text

@@ -70,7 +70,9 @@ fn act(machine: &Machine, request: Request) -> Result<u8, Error> {
             });
             Ok(report.condition().exit())
         }
-        _ => dry_run(machine, &directory).map(|()| done),
+        Action::DryRun => dry_run(machine, &directory).map(|()| done),
+        // Answered before a machine was looked at.
+        Action::Help(_) | Action::Version(_) => Ok(done),
     }
 }
 

@@ -133,12 +133,13 @@ fn action(named: &'static Command, given: &Given, operand: Option<&str>) -> Resu
         "release" => Action::Release(operand.map(str::parse).transpose()?),
         "install" => Action::Install(wanted(given)?),
         "version" => Action::Version(if given.has("raw") { Spelling::Raw } else { Spelling::WithV }),
-        _ => match operand {
+        "help" => match operand {
             None => Action::Help(None),
             Some(name) => {
                 Action::Help(Some(command(name).ok_or_else(|| format!("unknown command {}", quoted(name.as_bytes())))?))
             }
         },
+        unknown => return Err(format!("unknown command {unknown}")),
     })
 }
 
