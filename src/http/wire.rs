@@ -13,8 +13,10 @@ const LARGEST_HEAD: usize = 8 * 1024;
 const MOST_HEADERS: usize = 64;
 /// For so long a client may be silent between two requests.
 const IDLE: Duration = Duration::from_secs(15);
-/// So long it may take to send one, and to read an answer.
+/// So long it may take to send one, and so long all answers of a connection may wait, together, for a client that does not read.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// An answer that the kernel takes within this time has not waited.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// A connection, and what was read of it too much.
 pub struct Connection {
@@ -22,6 +24,8 @@ pub struct Connection {
     buffer: Box<[u8; LARGEST_HEAD]>,
     filled: usize,
     patience: Option<Duration>,
+    /// What is left of the time that answers may wait.
+    unread: Duration,
 }
 
 /// The head of a request.
@@ -64,7 +68,7 @@ impl Connection {
     pub fn new(stream: TcpStream) -> std::io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: Box::new([0; LARGEST_HEAD]), filled: 0, patience: None })
+        Ok(Self { stream, buffer: Box::new([0; LARGEST_HEAD]), filled: 0, patience: None, unread: PATIENCE })
     }
 
     /// Waits for the next request; `begun` is called when its first byte is there.
@@ -122,7 +126,41 @@ impl Connection {
 
     /// Sends an answer to that request, or to none; whether it got away.
     pub fn answer(&mut self, reply: &Reply, head: Option<&Head>, after: After, now: Moment) -> bool {
-        self.stream.write_all(&bytes(reply, head, after, now)).is_ok()
+        self.send(&bytes(reply, head, after, now))
+    }
+
+    /// The time-out of a socket is for one call, which a client that reads a little now and then outlives for ever. So what is waited
+    /// counts for the whole connection; an answer that is taken at once costs one call, as ever.
+    fn send(&mut self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let began = Instant::now();
+            match self.stream.write(bytes) {
+                Ok(0) => return false,
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+            let waited = began.elapsed();
+            if waited >= AT_ONCE {
+                self.unread = self.unread.saturating_sub(waited);
+                if self.unread.is_zero() || self.stream.set_write_timeout(Some(self.unread)).is_err() {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether something of the next request has been read already.
+    #[must_use]
+    pub fn has_part(&self) -> bool {
+        self.filled > 0
+    }
+
+    /// Whether the next request can be answered, or refused, without reading more.
+    #[must_use]
+    pub fn has_whole(&self) -> bool {
+        self.has_part() && !matches!(head(self.buffer.get(..self.filled).unwrap_or_default()), Parsed::Part)
     }
 
     /// Lets the client read what was sent last: closing over what it still sends would take it from it.
