@@ -36,8 +36,9 @@ FILE is a teleport.yaml, of which only proxy_service.automatic_upgrades_channels
     other: { forward_url: https://updates.releases.teleport.dev/v1/stable/cloud }
 
 TIME is a time in UTC such as 2026-11-26T09:30. TLS is for a reverse proxy in front.
-Exit codes: 0 done, 64 wrong command line, 70 internal, 78 configuration, 75 try again: the address cannot be
-listened on, another server gives no answer, another publish is at work, the disk is full.
+Exit codes: 0 done, 64 wrong command line, 70 internal, 78 configuration (also a port or a number of connections that
+this process may not have), 75 try again: the address cannot be listened on, another server gives no answer, another
+publish is at work, the disk is full.
 ";
 
 /// What a command line asks for.

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -25,6 +26,8 @@ use crate::server::surroundings::{self, Voice};
 const DRAIN: Duration = Duration::from_secs(10);
 /// And so long those that have begun may take to become complete.
 const COMPLETION: Duration = Duration::from_secs(2);
+/// Descriptors for everything but connections.
+const SPARE: usize = 16;
 /// Enough for a question to another server over TLS.
 const STACK: usize = 256 * 1024;
 
@@ -62,17 +65,14 @@ struct Shared {
 /// Serves until it is told to end.
 ///
 /// # Errors
-/// A configuration that makes no sense, or an address that cannot be listened on; then nothing listens.
+/// A configuration that makes no sense, more connections than descriptors, or an address that cannot be listened on; then nothing listens.
 pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
     let configuration = surroundings::read(&what.files)?;
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| {
         Error::new(Class::Internal, format!("signals cannot be waited for: {error}"), "look at the limits of this host")
     })?;
-    let listener = TcpListener::bind(what.listen).map(Arc::new).map_err(|error| {
-        let next =
-            "ip address and ss -ltnp show the addresses of this host and who listens; try again, or choose another with --listen";
-        Error::new(Class::Network, format!("{} cannot be listened on: {error}", what.listen), next)
-    })?;
+    room(what.connections, descriptors())?;
+    let listener = TcpListener::bind(what.listen).map(Arc::new).map_err(|error| deaf(what.listen, &error))?;
     let address = listener.local_addr().unwrap_or(what.listen);
     let shared = Arc::new(Shared {
         configuration: RwLock::new(Arc::new(configuration)),
@@ -100,6 +100,38 @@ pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
     surroundings::notify("STOPPING=1");
     shared.drain(&listener);
     Ok(())
+}
+
+fn deaf(address: SocketAddr, error: &std::io::Error) -> Error {
+    let what = format!("{address} cannot be listened on: {error}");
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        let next = "choose a port from 1024 on with --listen (the unit's LISTEN), such as 127.0.0.1:3080: those below are for the \
+                    reverse proxy in front";
+        return Error::new(Class::Config, what, next);
+    }
+    let next =
+        "ip address and ss -ltnp show the addresses of this host and who listens; try again, or choose another with --listen";
+    Error::new(Class::Network, what, next)
+}
+
+/// How many descriptors this process can have, after it has allowed itself all that it may; none where there is no limit.
+fn descriptors() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    if raised.is_ok() { limit.maximum } else { limit.current }
+}
+
+/// Without a descriptor to spare nobody can be told that there are too many: they would hang.
+fn room(connections: usize, limit: Option<u64>) -> Result<(), Error> {
+    // A quarter of them may ask other servers, each over a connection of its own.
+    let needs = connections + connections / 4 + SPARE;
+    let Some(limit) = limit.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit < needs) else { return Ok(()) };
+    let what = format!(
+        "--connections {connections} needs {needs} open files, and the limit of this process is {limit} (RLIMIT_NOFILE, ulimit -Hn)"
+    );
+    let most = limit.saturating_sub(SPARE).saturating_mul(4) / 5;
+    let fewer = if most > 0 { format!(", or serve at most {most}") } else { String::new() };
+    Err(Error::new(Class::Config, what, format!("raise the limit (LimitNOFILE= in the unit){fewer}")))
 }
 
 impl Shared {
@@ -246,5 +278,36 @@ impl<'a> Counted<'a> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_only_root_may_have_is_a_matter_of_the_configuration_and_one_that_is_taken_is_not() {
+        let said = |kind: std::io::ErrorKind| deaf(SocketAddr::from(([127, 0, 0, 1], 80)), &kind.into());
+        let denied = said(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(denied.class, Class::Config);
+        assert!(denied.what.starts_with("127.0.0.1:80 cannot be listened on: "), "{denied}");
+        assert!(denied.next.contains("those below are for the reverse proxy"), "{denied}");
+        assert_eq!(said(std::io::ErrorKind::AddrInUse).class, Class::Network);
+        assert_eq!(said(std::io::ErrorKind::AddrNotAvailable).class, Class::Network);
+    }
+
+    #[test]
+    fn connections_and_their_questions_need_descriptors_and_sixteen_more() {
+        assert_eq!(room(512, Some(656)), Ok(()));
+        assert_eq!(room(65_536, None), Ok(()));
+        let error = room(512, Some(655)).unwrap_err();
+        assert_eq!(
+            (error.class, error.to_string().as_str()),
+            (
+                Class::Config,
+                "--connections 512 needs 656 open files, and the limit of this process is 655 (RLIMIT_NOFILE, ulimit -Hn)\n    next: raise the limit (LimitNOFILE= in the unit), or serve at most 511"
+            )
+        );
+        assert_eq!(room(1, Some(10)).unwrap_err().next, "raise the limit (LimitNOFILE= in the unit)");
     }
 }

@@ -126,3 +126,57 @@ fn one_connection_more_than_are_served_is_told_so_and_the_next_one_is_served() {
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(server.body("default/version"), "v16.2.0");
 }
+
+#[test]
+fn a_port_that_this_process_may_not_have_is_not_tried_again() {
+    use std::os::unix::process::CommandExt;
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    if first.trim() != "1024" {
+        return; // Anybody may have any: src/server/serve.rs tests the sentence.
+    }
+    let file = scratch("port").join("channels.yaml");
+    fs::write(&file, channels("default: { static_version: v16.2.0 }")).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["serve", "--listen", "127.0.0.1:80", "--config"]).arg(&file).stderr(Stdio::piped());
+    if rustix::process::getuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.starts_with("[!] 127.0.0.1:80 cannot be listened on: Permission denied"), "{said}");
+    assert!(said.contains("\n    next: choose a port from 1024 on with --listen"), "{said}");
+}
+
+fn limited(name: &str, limits: &str, connections: &str) -> Command {
+    let file = scratch(name).join("channels.yaml");
+    fs::write(&file, channels("default: { static_version: v16.2.0 }")).unwrap();
+    let mut shell = Command::new("/bin/sh");
+    let script = format!("{limits} && exec \"$0\" serve --listen 127.0.0.1:0 --connections {connections} --config \"$1\"");
+    shell.args(["-c", &script, PROGRAM]).arg(file).stderr(Stdio::piped());
+    shell
+}
+
+#[test]
+fn more_connections_than_there_can_be_descriptors_are_refused_at_the_start() {
+    let output = limited("descriptors", "ulimit -n 100", "512").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert_eq!(
+        said,
+        "[!] --connections 512 needs 656 open files, and the limit of this process is 100 (RLIMIT_NOFILE, ulimit -Hn)\n    next: raise the limit (LimitNOFILE= in the unit), or serve at most 67\n"
+    );
+}
+
+#[test]
+fn the_limit_of_descriptors_is_raised_so_that_one_connection_more_is_told_so() {
+    let mut child = limited("raised", "ulimit -Sn 40 && ulimit -Hn 200", "100").spawn().unwrap();
+    let mut first = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    stderr.read_line(&mut first).unwrap();
+    let port = first.trim_end().rsplit_once(':').unwrap().1.parse().unwrap_or_else(|_| panic!("{first}"));
+    let (_, said) = channel();
+    let server = Running { child, port, said: Mutex::new(said), configuration: PathBuf::new() };
+    let _open: Vec<TcpStream> = (0..100).map(|_| server.connection()).collect();
+    assert_eq!(statuses(&server.sent("")), ["503"]);
+}
