@@ -1,5 +1,6 @@
 //! Listening: a thread a connection, up to a number; reloading, and ending without cutting anybody off.
 
+use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,6 +27,14 @@ use crate::server::surroundings::{self, Voice};
 const DRAIN: Duration = Duration::from_secs(10);
 /// And so long those that have begun may take to become complete.
 const COMPLETION: Duration = Duration::from_secs(2);
+/// So long those that are connected have for the first byte of a request, which may be on its way or wait to be read.
+const FIRST_BYTE: Duration = Duration::from_millis(100);
+/// So long whoever waits to be accepted is accepted still. There is always somebody, under load.
+const QUEUE: Duration = Duration::from_secs(1);
+/// So many answers a connection gets: proxies begin a new one then, and one that nobody ends would be held for ever.
+const MOST_ANSWERS: usize = 1000;
+/// What the kernel keeps of answers that a client does not read, in bytes: a hundred of them.
+const UNREAD: usize = 32 * 1024;
 /// Descriptors for everything but connections.
 const SPARE: usize = 16;
 /// Enough for a question to another server over TLS.
@@ -54,10 +63,12 @@ struct Shared {
     configuration: RwLock<Arc<Configuration>>,
     upstreams: Upstreams,
     voice: Voice,
+    /// How many connections at a time.
+    most: usize,
     open: AtomicUsize,
-    /// Requests that have begun and are not complete.
+    /// Connections with a request that has begun and is not answered.
     begun: AtomicUsize,
-    /// Requests that are complete and not answered.
+    /// Those of them whose request is complete.
     busy: AtomicUsize,
     ending: AtomicBool,
 }
@@ -73,20 +84,23 @@ pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
     })?;
     room(what.connections, descriptors())?;
     let listener = TcpListener::bind(what.listen).map(Arc::new).map_err(|error| deaf(what.listen, &error))?;
+    // Connections inherit it. Without it, one alone can have megabytes of the kernel's memory.
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&*listener, UNREAD);
     let address = listener.local_addr().unwrap_or(what.listen);
     let shared = Arc::new(Shared {
         configuration: RwLock::new(Arc::new(configuration)),
         // The others are for channels that need no other server.
         upstreams: Upstreams::new((what.connections / 4).max(1)),
         voice,
+        most: what.connections,
         open: AtomicUsize::new(0),
         begun: AtomicUsize::new(0),
         busy: AtomicUsize::new(0),
         ending: AtomicBool::new(false),
     });
-    let (accepting, most, listening) = (Arc::clone(&shared), what.connections, Arc::clone(&listener));
-    let accepts = move || accept(&listening, &accepting, most);
-    thread::Builder::new().name("accept".into()).spawn(accepts).map_err(|error| {
+    let (accepting, listening) = (Arc::clone(&shared), Arc::clone(&listener));
+    let accepts = move || accept(&listening, &accepting);
+    let accepting = thread::Builder::new().name("accept".into()).spawn(accepts).map_err(|error| {
         Error::new(Class::Internal, format!("no thread can be started: {error}"), "look at the limits of this host")
     })?;
     shared.voice.info(&format!("serving {} on http://{address}", what.files.configuration.display()));
@@ -98,7 +112,12 @@ pub fn serve(what: &Serve, voice: Voice) -> Result<(), Error> {
         shared.reload(&what.files);
     }
     surroundings::notify("STOPPING=1");
-    shared.drain(&listener);
+    shared.ending.store(true, Ordering::SeqCst);
+    accept_the_rest(&listener, &shared);
+    // From now on the kernel refuses connections, and whoever waits for one is woken; what it has got by then is counted when it ends.
+    let _ = rustix::net::shutdown(&*listener, rustix::net::Shutdown::Both);
+    let _ = accepting.join();
+    shared.drain();
     Ok(())
 }
 
@@ -149,24 +168,28 @@ impl Shared {
         }
     }
 
-    fn drain(&self, listener: &TcpListener) {
-        self.ending.store(true, Ordering::SeqCst);
-        // From now on the kernel refuses connections, and whoever waits for one is woken.
-        let _ = rustix::net::shutdown(listener, rustix::net::Shutdown::Both);
+    fn drain(&self) {
         let began = Instant::now();
         let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
-        // In this order: a request that becomes complete is counted as both for a moment.
-        while (count(&self.begun) > 0 && began.elapsed() < COMPLETION) || (count(&self.busy) > 0 && began.elapsed() < DRAIN) {
+        let is_within = |limit| began.elapsed() < limit;
+        while (count(&self.open) > 0 && is_within(FIRST_BYTE))
+            || (count(&self.begun) > 0 && (is_within(COMPLETION) || (count(&self.busy) > 0 && is_within(DRAIN))))
+        {
             surroundings::pause(Duration::from_millis(5));
         }
         match (count(&self.begun), count(&self.busy)) {
-            (0, 0) => self.voice.info("told to end: every request that had begun is answered"),
+            (0, _) => self.voice.info("told to end: every request that had begun is answered"),
             (begun, busy) => {
-                let (late, slow) = (COMPLETION.as_secs(), DRAIN.as_secs());
-                let what = format!("{begun} requests were not complete after {late} s, and {busy} not answered after {slow} s");
+                let (late, slow, part) = (COMPLETION.as_secs(), DRAIN.as_secs(), begun.saturating_sub(busy));
+                let what = format!("{part} requests were not complete after {late} s, and {busy} not answered after {slow} s");
                 self.voice.warning(&format!("told to end: {what}"));
             }
         }
+    }
+
+    /// Whether a place that nobody needs just now is better given to somebody else.
+    fn is_nearly_full(&self) -> bool {
+        self.open.load(Ordering::SeqCst) >= self.most - self.most / 8
     }
 
     fn is_ending(&self) -> bool {
@@ -200,34 +223,49 @@ impl Shared {
     }
 }
 
-fn accept(listener: &TcpListener, shared: &Arc<Shared>, most: usize) {
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
-        let stream = match stream {
-            Ok(stream) => stream,
+        match stream {
+            Ok(stream) => receive(stream, shared),
             Err(_) if shared.is_ending() => return,
             Err(error) => {
                 // No descriptor to spare, most likely: somebody else must close one first.
                 shared.voice.warning(&format!("a connection cannot be taken: {error}"));
                 surroundings::pause(Duration::from_millis(100));
-                continue;
             }
-        };
-        if shared.open.fetch_add(1, Ordering::SeqCst) >= most {
-            shared.open.fetch_sub(1, Ordering::SeqCst);
-            refuse(stream);
-            continue;
         }
-        let serving = Arc::clone(shared);
-        let serves = move || {
-            let _open = Counted(&serving.open);
-            if let Ok(connection) = Connection::new(stream) {
-                converse(connection, &serving);
-            }
-        };
-        if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(serves) {
-            shared.open.fetch_sub(1, Ordering::SeqCst);
-            shared.voice.warning(&format!("no thread can be started for a connection: {error}"));
+    }
+}
+
+/// Whoever has been let in by the kernel may have sent a request: to shut the door on them would reset them.
+fn accept_the_rest(listener: &TcpListener, shared: &Arc<Shared>) {
+    let began = Instant::now();
+    let mut is_open = listener.set_nonblocking(true).is_ok();
+    while is_open && began.elapsed() < QUEUE {
+        match listener.accept() {
+            Ok((stream, _)) => receive(stream, shared),
+            // This one has gone.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+            Err(_) => is_open = false,
         }
+    }
+}
+
+fn receive(stream: TcpStream, shared: &Arc<Shared>) {
+    if shared.open.fetch_add(1, Ordering::SeqCst) >= shared.most {
+        shared.open.fetch_sub(1, Ordering::SeqCst);
+        return refuse(stream);
+    }
+    let serving = Arc::clone(shared);
+    let serves = move || {
+        let _open = Counted(&serving.open);
+        if let Ok(connection) = Connection::new(stream) {
+            converse(connection, &serving);
+        }
+    };
+    if let Err(error) = thread::Builder::new().stack_size(STACK).spawn(serves) {
+        shared.open.fetch_sub(1, Ordering::SeqCst);
+        shared.voice.warning(&format!("no thread can be started for a connection: {error}"));
     }
 }
 
@@ -242,22 +280,35 @@ fn refuse(stream: TcpStream) {
 }
 
 fn converse(mut connection: Connection, shared: &Shared) {
+    let begun = Cell::new(None);
+    let mut busy = None;
+    let mut answers = 0;
     loop {
-        let begun = std::cell::Cell::new(None);
-        let next = connection.next(|| begun.set(Some(Counted::one(&shared.begun))));
-        match next {
+        match connection.next(|| begun.set(Some(Counted::one(&shared.begun)))) {
             Next::Gone => return,
             Next::Refused(reply) => {
                 connection.answer(&reply, None, After::Close, surroundings::now());
+                drop((begun, busy));
                 return connection.part();
             }
             Next::Request(head) => {
-                let busy = Counted::one(&shared.busy);
-                drop(begun);
-                let after = if shared.is_ending() { After::Close } else { head.after };
-                let sent = connection.answer(&shared.answer(&head), Some(&head), after, surroundings::now());
-                drop(busy);
+                // The count before ends when this one has begun: to whoever looks there is no gap between two that came at once.
+                busy = Some(Counted::one(&shared.busy));
+                let reply = shared.answer(&head);
+                answers += 1;
+                let is_last = answers >= MOST_ANSWERS || shared.is_nearly_full() || shared.is_ending();
+                // What came with it is answered too: a client cannot tell what became of it.
+                let has_more = is_last && connection.has_whole();
+                let after = if is_last && !has_more { After::Close } else { head.after };
+                let sent = connection.answer(&reply, Some(&head), after, surroundings::now());
+                if !has_more {
+                    busy = None;
+                }
+                if !connection.has_part() {
+                    begun.set(None);
+                }
                 if !sent || after == After::Close {
+                    drop((begun, busy));
                     return connection.part();
                 }
             }

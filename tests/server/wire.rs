@@ -114,8 +114,7 @@ fn one_connection_more_than_are_served_is_told_so_and_the_next_one_is_served() {
     let server = server("full", &["--connections", "3"]);
     let mut open: Vec<TcpStream> = (0..3).map(|_| server.connection()).collect();
     for stream in &mut open {
-        stream.write_all(VERSION.as_bytes()).unwrap();
-        stream.read_exact(&mut [0; 15]).unwrap();
+        stream.write_all(b"GET ").unwrap();
     }
     let refused = server.sent("");
     assert!(
@@ -125,6 +124,128 @@ fn one_connection_more_than_are_served_is_told_so_and_the_next_one_is_served() {
     open.clear();
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(server.body("default/version"), "v16.2.0");
+}
+
+/// One answer with its body, and whether it is the last.
+fn answer(stream: &mut TcpStream) -> (String, bool) {
+    let mut answer = String::new();
+    while !answer.ends_with("v16.2.0") || !answer.contains("\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error} after {answer:?}"));
+        answer.push(char::from(byte[0]));
+    }
+    (answer.clone(), answer.contains("\r\nConnection: close\r\n"))
+}
+
+#[test]
+fn clients_that_keep_all_connections_alive_give_their_places_up_with_the_next_answer() {
+    let server = server("starve", &["--connections", "4"]);
+    let mut open: Vec<TcpStream> = (0..4).map(|_| server.connection()).collect();
+    std::thread::sleep(Duration::from_millis(200));
+    open[0].write_all(format!("{VERSION}{VERSION}").as_bytes()).unwrap();
+    assert!(!answer(&mut open[0]).1, "another one came with it");
+    assert!(answer(&mut open[0]).1);
+    assert_eq!(open[0].read(&mut [0]).unwrap(), 0);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.body("default/version"), "v16.2.0", "somebody else is served");
+    // With places to spare, everybody stays.
+    std::thread::sleep(Duration::from_millis(1500));
+    open[1].write_all(VERSION.as_bytes()).unwrap();
+    assert!(!answer(&mut open[1]).1);
+}
+
+#[test]
+fn a_connection_ends_after_a_thousand_answers() {
+    let server = server("thousand", &[]);
+    let mut stream = server.connection();
+    for number in 1..=1000 {
+        stream.write_all(VERSION.as_bytes()).unwrap();
+        assert_eq!(answer(&mut stream).1, number == 1000, "{number}");
+    }
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn a_connection_on_which_nothing_is_asked_any_more_ends_after_fifteen_seconds() {
+    let server = server("idle", &[]);
+    let (mut stream, mut silent) = (server.connection(), server.connection());
+    let began = Instant::now();
+    stream.write_all(VERSION.as_bytes()).unwrap();
+    assert!(!answer(&mut stream).1);
+    for stream in [&mut stream, &mut silent] {
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        assert!((14..19).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    }
+}
+
+/// They ask for more than the kernel keeps for them; one reads nothing, the other a little now and then, for which each call to write would be
+/// given its time anew.
+#[test]
+fn a_client_that_does_not_read_its_answers_is_left_after_ten_seconds_however_little_it_reads() {
+    use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+    for drop_by_drop in [false, true] {
+        let server = server(if drop_by_drop { "sip" } else { "unread" }, &[]);
+        // A thread a connection.
+        let threads = || fs::read_dir(format!("/proc/{}/task", server.child.id())).unwrap().count();
+        let before = threads();
+        let fd = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        // Before it is connected, or the window is large already.
+        sockopt::set_socket_recv_buffer_size(&fd, 4096).unwrap();
+        connect(&fd, &std::net::SocketAddr::from(([127, 0, 0, 1], server.port))).unwrap();
+        let mut stream = TcpStream::from(fd);
+        stream.write_all(VERSION.repeat(990).as_bytes()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(8) || threads() > before {
+            std::thread::sleep(Duration::from_millis(100));
+            if drop_by_drop {
+                let _ = stream.read(&mut [0; 1024]);
+            }
+            assert!(began.elapsed() > Duration::from_secs(8) || threads() > before, "it is left too early");
+            assert!(began.elapsed() < Duration::from_secs(20), "it is held");
+        }
+    }
+}
+
+/// Stopped, so that nothing is accepted before it is told to end.
+#[test]
+fn an_order_to_end_is_obeyed_when_all_that_the_kernel_has_let_in_are_answered() {
+    let mut server = server("queue", &[]);
+    let mut kept = server.connection();
+    kept.write_all(VERSION.as_bytes()).unwrap();
+    assert!(!answer(&mut kept).1);
+    server.signal("-STOP");
+    let mut asking: Vec<TcpStream> = (0..30).map(|_| server.connection()).collect();
+    let mut three = server.connection();
+    for stream in asking.iter_mut().chain([&mut kept]) {
+        stream.write_all(VERSION.as_bytes()).unwrap();
+    }
+    three.write_all(VERSION.repeat(3).as_bytes()).unwrap();
+    server.signal("-TERM");
+    server.signal("-CONT");
+    for stream in asking.iter_mut().chain([&mut kept]) {
+        let text = answer(stream).0;
+        assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    }
+    let mut answers = String::new();
+    three.read_to_string(&mut answers).unwrap();
+    assert_eq!(statuses(&answers), ["200", "200", "200"]);
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert_eq!(server.line(), "[i] told to end: every request that had begun is answered");
+}
+
+#[test]
+fn a_first_byte_that_is_on_its_way_when_the_order_to_end_comes_is_waited_for() {
+    let mut server = server("first-byte", &[]);
+    let (_silent, mut late) = (server.connection(), server.connection());
+    std::thread::sleep(Duration::from_millis(200));
+    server.signal("-TERM");
+    std::thread::sleep(Duration::from_millis(20));
+    late.write_all(VERSION.as_bytes()).unwrap();
+    assert!(answer(&mut late).1);
+    let began = Instant::now();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_millis(1500), "a silent one is waited for: {:?}", began.elapsed());
 }
 
 #[test]
