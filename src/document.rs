@@ -36,6 +36,8 @@ impl fmt::Display for Mistake {
 pub struct Node<'y> {
     yaml: &'y MarkedYaml<'y>,
     key: String,
+    /// Where the key stands, or the value where there is none.
+    line: usize,
 }
 
 /// No configuration is nested deeper.
@@ -89,7 +91,18 @@ impl Weight {
 /// # Errors
 /// Where it stops being YAML: a repeated key counts, and what would fill memory or stack.
 pub fn documents(text: &str) -> Result<Vec<MarkedYaml<'_>>, Mistake> {
-    let mistake = |error: &ScanError| Mistake::in_line(error.marker().line(), format!("is no YAML: {}", error.info()));
+    let mistake = |error: &ScanError| {
+        let at = error.marker();
+        let rest = text.lines().nth(at.line().saturating_sub(1)).unwrap_or_default().chars().skip(at.col());
+        let what = match error.info() {
+            // It stands there.
+            "duplicated key in mapping" => {
+                format!("{} is given twice", shown(&rest.take_while(|c| *c != ':').collect::<String>()))
+            }
+            other => format!("is no YAML: {other}"),
+        };
+        Mistake::in_line(at.line(), what)
+    };
     let mut loader = YamlLoader::<MarkedYaml>::default();
     loader.early_parse(false);
     let mut weight = Weight::default();
@@ -116,12 +129,12 @@ impl<'y> Node<'y> {
     /// The whole of a document.
     #[must_use]
     pub fn top(yaml: &'y MarkedYaml<'y>) -> Self {
-        Self { yaml, key: String::new() }
+        Self { yaml, key: String::new(), line: yaml.span.start.line() }
     }
 
     /// Something is wrong with this value; `what` completes its key.
     pub fn mistake(&self, what: impl Into<String>) -> Mistake {
-        Mistake { line: self.yaml.span.start.line(), key: self.key.clone(), what: what.into() }
+        Mistake { line: self.line, key: self.key.clone(), what: what.into() }
     }
 
     /// Whether there is nothing behind the key.
@@ -140,14 +153,15 @@ impl<'y> Node<'y> {
         };
         let (mut found, mut names) = (Vec::new(), BTreeSet::new());
         for (key, yaml) in entries {
+            let line = key.span.start.line();
             let YamlData::Representation(name, ..) = &key.data else {
-                mistakes.push(Self { yaml: key, key: self.key.clone() }.mistake("has a key that is no word"));
+                mistakes.push(Self { yaml: key, key: self.key.clone(), line }.mistake("has a key that is no word"));
                 continue;
             };
             let plain = name.len() <= LONGEST_NAME && name.chars().all(|c| c.is_alphanumeric() || "._-/".contains(c));
             let shown = if plain { name.to_string() } else { quoted(name.as_bytes()) };
             let key = if self.key.is_empty() { shown } else { format!("{}.{shown}", self.key) };
-            let node = Self { yaml, key };
+            let node = Self { yaml, key, line };
             // The reader takes a key with quotes for another one than the same without.
             if !names.insert(&**name) {
                 mistakes.push(node.mistake("is given twice"));
@@ -160,7 +174,9 @@ impl<'y> Node<'y> {
     /// The items of a list; none where nothing stands.
     pub fn items(&self, mistakes: &mut Vec<Mistake>) -> Vec<Self> {
         match &self.yaml.data {
-            YamlData::Sequence(items) => items.iter().map(|yaml| Self { yaml, key: self.key.clone() }).collect(),
+            YamlData::Sequence(items) => {
+                items.iter().map(|yaml| Self { yaml, key: self.key.clone(), line: yaml.span.start.line() }).collect()
+            }
             _ if self.is_nothing() => Vec::new(),
             _ => {
                 mistakes.push(self.mistake("must be a list"));
@@ -237,7 +253,7 @@ mod tests {
     fn what_is_no_yaml_is_said_with_its_line() {
         let said = |text: &str| documents(text).unwrap_err().to_string();
         assert_eq!(said("a: 1\nb: [1\n"), "line 3: is no YAML: while parsing a flow sequence, expected ',' or ']'");
-        assert_eq!(said("a: 1\nb: 2\na: 3\n"), "line 3: is no YAML: duplicated key in mapping");
+        assert_eq!(said("a: 1\nb: 2\na: 3\n"), "line 3: \"a\" is given twice");
         assert_eq!(said(&"- ".repeat(20_000)), "line 1: is nested more than 64 levels deep");
         assert_eq!(said(&"[".repeat(20_000)), "line 1: is no YAML: recursion limit exceeded");
         let more = "is more than is read: anchors and aliases repeat too much, or there are too many values";

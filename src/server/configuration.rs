@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use saphyr::MarkedYaml;
 
-use crate::document::{Mistake, Node, documents, shown};
+use crate::document::{Mistake, Node, documents, is_near, shown};
 use crate::offers::reply::Offered;
 use crate::rules::endpoint::{Endpoint, ForgivenEndpoint};
 use crate::rules::maintenance::{Maintenance, weekday};
@@ -77,8 +77,13 @@ pub fn parse(text: &str) -> Result<Configuration, Vec<Mistake>> {
 pub fn parse_maintenance(text: &str) -> Result<Maintenance, Vec<Mistake>> {
     let documents = documents(text).map_err(|mistake| vec![mistake])?;
     let mut mistakes = Vec::new();
-    let [yaml] = documents.as_slice() else {
-        return Err(vec![Mistake::in_line(1, format!("there must be one document, a {KIND}"))]);
+    let yaml = match documents.as_slice() {
+        [yaml] => yaml,
+        // Behind channels, as it is served.
+        several => match several.iter().filter(|yaml| is_maintenance(yaml)).collect::<Vec<_>>().as_slice() {
+            [yaml] => yaml,
+            _ => return Err(vec![Mistake::in_line(1, format!("there must be one {KIND}"))]),
+        },
     };
     let maintenance = read_maintenance(&Node::top(yaml), &mut mistakes);
     maintenance.filter(|_| mistakes.is_empty()).ok_or(mistakes)
@@ -101,8 +106,12 @@ fn read_main(node: &Node<'_>, mistakes: &mut Vec<Mistake>) -> (Channels, u64) {
         match key {
             CHANNELS => read_table(&value, &mut table, mistakes),
             "proxy_service" => {
-                for (_, channels) in value.entries(mistakes).into_iter().filter(|(key, _)| *key == CHANNELS) {
-                    read_table(&channels, &mut table, mistakes);
+                for (key, channels) in value.entries(mistakes) {
+                    if key == CHANNELS {
+                        read_table(&channels, &mut table, mistakes);
+                    } else if is_near(key, CHANNELS) {
+                        channels.unknown(key, &[CHANNELS], mistakes);
+                    }
                 }
             }
             CLUSTER => {
@@ -113,7 +122,10 @@ fn read_main(node: &Node<'_>, mistakes: &mut Vec<Mistake>) -> (Channels, u64) {
                 let sound = |text: &str| text.parse::<u16>().ok().filter(|hours| *hours <= 24 * 365);
                 hours = value.read(sound, "write a number of hours, 0 to 8760", mistakes).unwrap_or(STALE_HOURS);
             }
-            other if !is_teleports => value.unknown(other, &OWN, mistakes),
+            KIND => mistakes
+                .push(value.mistake("is a document of its own: put a line `---` before it, and its kind and spec behind that")),
+            // In a teleport.yaml other keys are none of our business, but for one that is meant for us.
+            other if !is_teleports || OWN.iter().any(|own| is_near(other, own)) => value.unknown(other, &OWN, mistakes),
             _ => {}
         }
     }
