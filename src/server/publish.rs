@@ -8,6 +8,7 @@ use std::thread::{self, ScopedJoinHandle};
 
 use crate::error::{Class, Error};
 use crate::http::reply::Status;
+use crate::offers::reply::Offered;
 use crate::server::answer::{Said, reply};
 use crate::server::channels::{Answer, Upstream};
 use crate::server::configuration::Configuration;
@@ -27,6 +28,8 @@ pub struct Published {
     pub removed: usize,
     /// Channels that nothing new is known of, and why: a line for each.
     pub silent: Vec<String>,
+    /// What could not be written: a line for each channel.
+    pub unwritten: Vec<String>,
 }
 
 /// What other servers said: each is asked once a run, so that no version is published with the urgency of another one.
@@ -36,36 +39,44 @@ impl Published {
     /// Why not everything is published that is configured.
     #[must_use]
     pub fn trouble(&self) -> Option<Error> {
-        let what = format!("not every server that is forwarded to gives an answer:\n    {}", self.silent.join("\n    "));
+        let of = |what: &str, lines: &[String]| {
+            if lines.is_empty() { Vec::new() } else { vec![format!("{what}:\n    {}", lines.join("\n    "))] }
+        };
+        let what = [
+            of("not everything can be written", &self.unwritten),
+            of("not every server that is forwarded to gives an answer", &self.silent),
+        ]
+        .concat();
+        let class = if self.unwritten.is_empty() { Class::Network } else { Class::Disk };
         let next = "all other channels are published; try again for these";
-        (!self.silent.is_empty()).then(|| Error::new(Class::Network, what, next))
+        (!what.is_empty()).then(|| Error::new(class, what.join("\n    "), next))
     }
 
-    fn write(
-        &mut self,
-        tree: &Tree,
-        channel: &str,
-        answers: Vec<(&'static str, String)>,
-        current: &mut BTreeSet<PathBuf>,
-    ) -> Result<(), Error> {
+    fn write(&mut self, tree: &Tree, channel: &str, answers: Vec<(&'static str, String)>, current: &mut BTreeSet<PathBuf>) {
         for (word, body) in in_order(answers) {
             let path = tree.place(channel, word);
-            match tree.write(&path, &body)? {
-                Written::Anew => self.written += 1,
-                Written::AsBefore => self.same += 1,
+            match tree.write(&path, &body) {
+                Ok(Written::Anew) => self.written += 1,
+                Ok(Written::AsBefore) => self.same += 1,
+                Err(error) => {
+                    self.unwritten.push(error.to_string());
+                    // What the channel had stays, as a whole.
+                    current.extend(Question::ALL.map(|(word, _)| tree.place(channel, word)));
+                    return;
+                }
             }
             current.insert(path);
         }
-        Ok(())
     }
 }
 
-/// Writes the answers below the directory, and removes those that nobody gives any more. What needs no other server comes first: a halt
-/// waits for nobody. A channel whose server is silent keeps its files. The configuration is read when all other runs have ended, so that
+/// Writes the answers below the directory, and removes those that nobody gives any more. Channels that name no version come first, then
+/// what needs no other server: a halt waits for nobody, and not for room on a disk. A channel that cannot be written keeps the others from
+/// nothing. A channel whose server is silent keeps its files. The configuration is read when all other runs have ended, so that
 /// none of them writes what was configured before over what is now.
 ///
 /// # Errors
-/// [`Class::Config`], [`Class::Busy`], [`Class::Disk`]; answers that were published stay what they were.
+/// [`Class::Config`], [`Class::Busy`], or [`Class::Disk`] for the directory itself; answers that were published stay what they were.
 pub fn publish(directory: &Path, files: &Files) -> Result<Published, Error> {
     let tree = Tree::open(directory)?;
     let configuration = &surroundings::read(files)?;
@@ -73,12 +84,14 @@ pub fn publish(directory: &Path, files: &Files) -> Result<Published, Error> {
     let mut current = BTreeSet::new();
     let (known, forwarded): (Vec<&str>, Vec<&str>) =
         configuration.channels.names().partition(|name| matches!(configuration.channels.answer(name), Answer::Known(..)));
-    for name in known {
-        published.write(&tree, name, answers(name, configuration, &Heard::new()), &mut current)?;
+    let (halted, known): (Vec<&str>, Vec<&str>) =
+        known.into_iter().partition(|name| matches!(configuration.channels.answer(name), Answer::Known(Offered::NoTarget, _)));
+    for name in halted.into_iter().chain(known) {
+        published.write(&tree, name, answers(name, configuration, &Heard::new()), &mut current);
     }
     let heard = ask_all(configuration, &forwarded);
     for name in forwarded {
-        published.write(&tree, name, answers(name, configuration, &heard), &mut current)?;
+        published.write(&tree, name, answers(name, configuration, &heard), &mut current);
         if let Answer::Asked(upstream) = configuration.channels.answer(name)
             && let Some(Err(why)) = heard.get(&upstream.to_string())
         {
@@ -89,7 +102,10 @@ pub fn publish(directory: &Path, files: &Files) -> Result<Published, Error> {
             current.extend(kept);
         }
     }
-    published.removed = tree.remove_others(&current)?;
+    match tree.remove_others(&current) {
+        Ok(removed) => published.removed = removed,
+        Err(error) => published.unwritten.push(error.to_string()),
+    }
     Ok(published)
 }
 

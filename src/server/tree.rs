@@ -190,7 +190,7 @@ fn failed(path: &Path, error: &std::io::Error) -> Error {
     Error::new(
         Class::Disk,
         format!("{} cannot be written: {error}", path.display()),
-        format!("df -h; ls -ld {}", directory.display()),
+        format!("df -h {0}; df -i {0}; ls -ld {0}", directory.display()),
     )
 }
 
