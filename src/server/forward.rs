@@ -211,6 +211,23 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_good_for_a_minute_and_a_failure_for_ten_seconds() {
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        for (age, is_asked) in [(57, false), (61, true)] {
+            let upstream = Upstream::default();
+            locked(&upstream.state).good = Some((said("16.2.0"), ago(age)));
+            let outcome = upstream.answer(DAY, &PLACES, || Ok(said("16.3.0")));
+            assert_eq!(outcome, Outcome::Good(said(if is_asked { "16.3.0" } else { "16.2.0" })), "{age} s");
+        }
+        for (age, is_asked) in [(7, false), (11, true)] {
+            let upstream = Upstream::default();
+            locked(&upstream.state).failed = Some(("away".into(), ago(age)));
+            let outcome = upstream.answer(DAY, &PLACES, || Ok(said("16.3.0")));
+            assert_eq!(outcome == Outcome::Good(said("16.3.0")), is_asked, "{age} s");
+        }
+    }
+
+    #[test]
     fn whoever_asks_and_dies_keeps_nobody_waiting() {
         let upstream = Upstream::default();
         let died =

@@ -171,6 +171,10 @@ pub(super) fn ask(upstream: &Upstream) -> Result<Said, String> {
         VersionServer::new(&upstream.endpoint, upstream.transport, surroundings).map_err(|error| error.to_string())?;
     let offered = server.version().map_err(|error| error.to_string())?.offered;
     // A target whose urgency cannot be told is none: agents that ask again would otherwise be told two things.
-    let critical = server.critical().map_err(|error| error.to_string())?;
+    // But one that gives no such answer has no urgent ones (T2).
+    let critical = match server.critical() {
+        Err(error) if error.class == Class::Server => false,
+        said => said.map_err(|error| error.to_string())?,
+    };
     Ok((offered, critical))
 }

@@ -116,6 +116,26 @@ fn a_reload_keeps_what_other_servers_have_said() {
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
 
+/// A mirror has the file `version`, and nothing else.
+#[test]
+fn a_server_that_has_no_answer_on_urgency_has_nothing_urgent() {
+    let upstream = Server::plain(|mut peer| {
+        while let Some(request) = peer.request() {
+            peer.send(if request.contains("/critical") { status("404 Not Found") } else { ok("16.2.0") });
+        }
+    });
+    let server = forwarding("mirror", &upstream, "");
+    assert_eq!((server.body("default/version"), server.body("default/critical")), ("v16.2.0".into(), "no".into()));
+}
+
+#[test]
+fn how_long_an_old_answer_is_served_is_configured_and_said() {
+    let upstream = Server::plain(|mut peer| drop(peer.request()));
+    let server = forwarding("no-stale", &upstream, "serve_stale_hours: 0\n");
+    assert_eq!(server.asked("default/version").0, "502 Bad Gateway");
+    assert!(server.line().contains(" gives no answer, and there is none to serve instead: "));
+}
+
 #[test]
 fn a_server_that_hangs_keeps_a_quarter_of_the_connections_and_everything_else_is_answered_at_once() {
     let upstream = Server::plain(|mut peer| {
