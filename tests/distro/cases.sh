@@ -32,6 +32,7 @@ files_of() {
         systemd) echo systemd going_back going_back_slow kills; [[ ${FULL:-} != 1 ]] || echo manager_kills faults ;;
         dnf_systemd|zypper_systemd) echo systemd going_back; [[ ${FULL:-} != 1 ]] || echo going_back_slow kills manager_kills faults ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd accounts rpm_package_systemd ;;
+        kube) echo kube; [[ ${FULL:-} != 1 ]] || echo kube_slow ;;
         package) echo package; [[ ${FULL:-} != 1 ]] || echo package_arm64 ;;
         package_systemd) echo updater_systemd accounts package_systemd ;;
         package_bare) echo bare bare_alike bare_words ;;
