@@ -2,9 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::string::FromUtf8Error;
 use std::time::Duration;
+
+use rustix::fs::OFlags;
 
 use crate::document::Mistake;
 use crate::error::{Class, Error};
@@ -95,13 +99,20 @@ pub(super) fn notify(state: &str) {
 /// [`Class::Config`]: a file cannot be read, or everything that is wrong in it.
 pub(super) fn read(files: &Files) -> Result<Configuration, Error> {
     let path = &files.configuration;
-    let mut configuration = parse(&text(path)?).map_err(|mistakes| refused(path, &mistakes))?;
-    if let Some(path) = &files.maintenance {
+    let main = text(path).and_then(|text| parse(&text).map_err(|mistakes| refused(path, &mistakes)));
+    let beside = files.maintenance.as_deref().map(|path| (path, maintenance(path)));
+    let mut configuration = match (main, &beside) {
+        (Err(one), Some((_, Err(other)))) => {
+            return Err(Error { what: format!("{}\n    {}", one.what, other.what), ..one });
+        }
+        (main, _) => main?,
+    };
+    if let Some((path, maintenance)) = beside {
         if configuration.maintenance.is_some() {
             let what = format!("{} and {} both have a cluster_maintenance_config", files.configuration.display(), path.display());
             return Err(Error::new(Class::Config, what, "leave it in one of them"));
         }
-        configuration.maintenance = Some(maintenance(path)?);
+        configuration.maintenance = Some(maintenance?);
     }
     Ok(configuration)
 }
@@ -111,19 +122,35 @@ pub(super) fn read(files: &Files) -> Result<Configuration, Error> {
 /// # Errors
 /// As [`read`].
 pub(super) fn maintenance(path: &Path) -> Result<Maintenance, Error> {
-    parse_maintenance(&text(path)?).map_err(|mistakes| refused(path, &mistakes))
+    parse_maintenance(&text(path)?)
+        .map_err(|mistakes| Error { next: format!("mend {}, and try again", path.display()), ..refused(path, &mistakes) })
 }
 
 fn text(path: &Path) -> Result<String, Error> {
-    let text = contents(path, LARGEST).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is no text in UTF-8".into()));
+    let not_utf8 = |error: FromUtf8Error| {
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("line {line} is no text in UTF-8")
+    };
+    let text = contents(path, LARGEST).and_then(|bytes| String::from_utf8(bytes).map_err(not_utf8));
     text.map_err(|why| {
-        Error::new(Class::Config, format!("{} cannot be read: {why}", path.display()), format!("ls -l {}", path.display()))
+        let next = format!(
+            "ls -l {0}; whoever runs this program, as the service does, must be able to read it: chmod 644 {0}",
+            path.display()
+        );
+        Error::new(Class::Config, format!("{} cannot be read: {why}", path.display()), next)
     })
 }
 
 fn contents(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    match File::open(path).and_then(|file| file.take(largest + 1).read_to_end(&mut bytes)) {
+    // A pipe in its place must not keep us waiting.
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(nonblocking).open(path).map_err(|error| error.to_string())?;
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err("it is no regular file".into());
+    }
+    match file.take(largest + 1).read_to_end(&mut bytes) {
         Ok(length) if u64::try_from(length).is_ok_and(|length| length > largest) => {
             Err(format!("it is larger than {largest} bytes"))
         }

@@ -46,7 +46,13 @@ it_serves_as_soon_as_it_is_configured_and_a_file_that_makes_no_sense_changes_not
     expect_said "the old $SERVER still serves: mend $CHANNELS"
     [[ $(main_pid) == "$pid" ]] || failed 'it was restarted into nonsense'
     expect_answer $BELOW/default/version v16.2.1
+    # Or whose file it could not read.
     cp /tmp/sound.yaml $CHANNELS
+    chmod 600 $CHANNELS
+    with_server reinstall
+    expect_said "the old $SERVER still serves: mend $CHANNELS"
+    [[ $(main_pid) == "$pid" ]] || failed 'it was restarted without its file'
+    chmod 644 $CHANNELS
 
     # What was removed and comes back serves again.
     with_server remove

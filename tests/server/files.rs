@@ -234,3 +234,32 @@ fn what_is_published_is_what_is_served_and_only_what_changes_is_touched() {
     assert!(!out.join(prefix).join("west").exists());
     assert_eq!(fs::read_to_string(out.join("index.html")).unwrap(), "somebody's own");
 }
+
+#[test]
+fn the_mistakes_of_both_files_are_named_in_one_go() {
+    let directory = scratch("both-wrong");
+    let (channels, windows) = (directory.join("c.yaml"), directory.join("w.yaml"));
+    fs::write(&channels, "cluster_version: 16\n").unwrap();
+    fs::write(&windows, "kind: cluster_maintenance_config\nspec: { agent_upgrades: { utc_start_hour: 24 } }\n").unwrap();
+    let (exit, _, said) = run(&["check-config", channels.to_str().unwrap(), "--maintenance", windows.to_str().unwrap()]);
+    assert_eq!(exit, 78);
+    assert!(said.contains("c.yaml: line 1: cluster_version is \"16\": "), "{said}");
+    assert!(said.contains("w.yaml: line 2: spec.agent_upgrades.utc_start_hour is \"24\": "), "{said}");
+    let (exit, _, said) = run(&["schedule", windows.to_str().unwrap()]);
+    assert_eq!(exit, 78);
+    assert!(said.ends_with(&format!("next: mend {}, and try again\n", windows.display())), "{said}");
+}
+
+#[test]
+fn what_is_no_file_of_text_is_refused_at_once_and_the_next_order_heard() {
+    let server = serving("no-file", &channels("default: { static_version: 16.2.0 }"), &[]);
+    let heard = |words: &str| while !server.line().contains(words) {};
+    fs::write(&server.configuration, b"cluster_version: 16.2.0\n# \xfc\n").unwrap();
+    server.signal("-HUP");
+    heard("cannot be read: line 2 is no text in UTF-8");
+    fs::remove_file(&server.configuration).unwrap();
+    assert!(Command::new("mkfifo").arg(&server.configuration).status().unwrap().success());
+    server.signal("-HUP");
+    heard("cannot be read: it is no regular file");
+    assert_eq!(server.body("default/version"), "v16.2.0");
+}
