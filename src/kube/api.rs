@@ -127,9 +127,10 @@ impl Api {
     /// There was no answer that counts.
     pub fn workload(&self, kind: Kind, name: &str, deadline: Deadline) -> Result<(Option<Workload>, String), Trouble> {
         // A list of one: an object that has not changed for a week has a version that no watch can begin with.
-        let list = self.ask(Method::GET, &self.workloads(kind, name), None, deadline)?;
+        let mut list = self.ask(Method::GET, &self.workloads(kind, name), None, deadline)?;
         let version = list.pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let object = list.get("items").and_then(Value::as_array).and_then(|items| items.first()).cloned();
+        // Taken out, not copied: it may be as large as the store takes.
+        let object = list.get_mut("items").and_then(Value::as_array_mut).and_then(Vec::pop);
         Ok((object.map(|object| Workload::new(kind, object)), version))
     }
 
@@ -270,7 +271,10 @@ impl Api {
         }
         let next = match code {
             401 => "is the token of the service account mounted, and does the API server know it?",
-            403 => "give the service account the Role of kubernetes/role.yaml (the chart does)",
+            403 if status.message.contains("is forbidden: User") => {
+                "give the service account the Role of kubernetes/role.yaml (the chart does)"
+            }
+            403 => "who denies it? The message says; it is tried again",
             _ => "it is tried again; is the API server well?",
         };
         let said: String = status.message.chars().filter(|c| !c.is_control()).take(300).collect();

@@ -11,7 +11,7 @@ pub(super) const VALUES: [(&str, &str, &str); 16] = [
     ("container-name", "NAME", "the container of the agent (teleport)"),
     ("version-server", "URL", "who is asked for the version (https://updates.releases.teleport.dev/v1/)"),
     ("version-channel", "NAME", "and for which channel (stable/cloud)"),
-    ("proxy-address", "HOST[:PORT]", "the proxy of a cluster with managed updates, asked first"),
+    ("proxy-address", "HOST[:PORT]", "the proxy of a cluster with managed updates, asked first; nobody else then, unless --version-server is given"),
     ("update-group", "NAME", "the group of agents that the proxy is asked for"),
     ("pull-credentials", "none|docker", "where the registry's credentials come from (none); docker: see below"),
     ("verification-key", "FILE", "the public key that signed the images (Teleport's own)"),
@@ -59,6 +59,11 @@ pub(super) fn parse(words: impl IntoIterator<Item = String>) -> Result<Given, Ve
     let mut wrong = Vec::new();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
+        // The end of the flags; nothing may follow.
+        if word == "--" {
+            wrong.extend(words.map(|word| format!("{word:?} is no flag: nothing but flags is taken")));
+            break;
+        }
         let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')).filter(|flag| !flag.is_empty()) else {
             wrong.push(format!("{word:?} is no flag: nothing but flags is taken"));
             continue;
@@ -114,7 +119,7 @@ mod tests {
     fn flags_are_read_in_each_form_that_go_reads() {
         for words in [
             &["-agent-name", "a", "-insecure-no-verify-image"][..],
-            &["--agent-name=a", "--insecure-no-verify-image=true"],
+            &["--agent-name=a", "--insecure-no-verify-image=true", "--"],
             &["-agent-name=b", "--agent-name", "a", "-insecure-no-verify-image=T"],
             &["--agent-name=a", "--insecure-no-verify-image=false", "--insecure-no-verify-image=1"],
         ] {

@@ -47,6 +47,7 @@ struct Metadata {
     name: String,
     uid: String,
     labels: Option<Labels>,
+    creation_timestamp: Option<String>,
     deletion_timestamp: Option<String>,
 }
 #[derive(Deserialize)]
@@ -56,6 +57,7 @@ struct Labels {
 }
 #[derive(Deserialize)]
 struct Status {
+    phase: Option<String>,
     conditions: Option<Vec<Condition>>,
 }
 #[derive(Deserialize)]
@@ -72,7 +74,12 @@ struct Condition {
 /// It is none, or breaks off.
 pub fn pods(list: impl Read) -> Result<Vec<Pod>, serde_json::Error> {
     let list: List = serde_json::from_reader(list)?;
-    Ok(list.items.into_iter().map(pod).collect())
+    Ok(list.items.into_iter().filter(|item| !is_over(item)).map(pod).collect())
+}
+
+/// One that was evicted, or has ended, is replaced by another one and may lie about for ever.
+fn is_over(item: &Item) -> bool {
+    item.status.as_ref().is_some_and(|status| matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")))
 }
 
 fn pod(item: Item) -> Pod {
@@ -80,17 +87,19 @@ fn pod(item: Item) -> Pod {
     let standing = if metadata.deletion_timestamp.is_some() {
         Standing::Terminating
     } else {
-        ready(&status.and_then(|status| status.conditions).unwrap_or_default())
+        let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
+        ready(&conditions, metadata.creation_timestamp.as_deref().and_then(moment))
     };
     let revision = metadata.labels.and_then(|labels| labels.revision);
     Pod { name: metadata.name, uid: metadata.uid, revision, standing }
 }
 
-fn ready(conditions: &[Condition]) -> Standing {
+/// Where nothing is said of it yet, a pod has not been ready since it was made.
+fn ready(conditions: &[Condition], made: Option<Moment>) -> Standing {
     match conditions.iter().find(|condition| condition.r#type == "Ready") {
         Some(ready) if ready.status == "True" => Standing::Ready,
         Some(ready) => ready.last_transition_time.as_deref().and_then(moment).map_or(Standing::Unknown, Standing::Since),
-        None => Standing::Unknown,
+        None => made.map_or(Standing::Unknown, Standing::Since),
     }
 }
 
@@ -181,6 +190,24 @@ mod tests {
         assert_eq!(slow("2026-11-26T11:54:59Z").as_deref(), Some("pod b has not been ready since 2026-11-26T11:54:59Z"));
         for never in [json!(null), json!([]), json!([{"type": "Initialized", "status": "True"}]), not_ready("soon")] {
             assert_eq!(said(vec![one("b", None, never, false)]).as_deref(), Some("pod b has never been ready"));
+        }
+    }
+
+    #[test]
+    fn a_pod_that_was_just_made_or_is_over_does_not_make_a_workload_ill() {
+        let with = |mut pod: Value, made: &str, phase: &str| {
+            pod["metadata"]["creationTimestamp"] = json!(made);
+            pod["status"]["phase"] = json!(phase);
+            pod
+        };
+        let well = || one("a", None, ready(), false);
+        let made = |at: &str| said(vec![well(), with(one("b", None, json!([]), false), at, "Pending")]);
+        assert_eq!(made("2026-11-26T11:59:59Z"), None);
+        assert_eq!(made("2026-11-26T11:54:59Z").as_deref(), Some("pod b has not been ready since 2026-11-26T11:54:59Z"));
+        for phase in ["Failed", "Succeeded"] {
+            let over = || with(one("c", None, not_ready("2026-01-01T00:00:00Z"), false), "2026-01-01T00:00:00Z", phase);
+            assert_eq!(said(vec![well(), over()]), None);
+            assert_eq!(said(vec![over()]).as_deref(), Some("there are no pods"));
         }
     }
 

@@ -39,8 +39,8 @@ pub struct Updater {
     pub figures: Figures,
     /// What was found to be signed.
     pub verified: Verified,
-    /// The event that was written last.
-    pub told: Option<(String, String)>,
+    /// The event that was written last, and when.
+    pub told: Option<(String, String, Moment)>,
     /// Pods that were deleted lately, by name.
     pub ended: BTreeMap<String, Moment>,
     /// How long to wait after something has failed.
@@ -48,6 +48,9 @@ pub struct Updater {
     /// Whether the last look came to an end.
     pub is_well: bool,
 }
+
+/// For so many seconds an event that was written needs no other one of the same words.
+const REMINDER: i64 = 45 * 60;
 
 /// What a look came to.
 pub struct Looked {
@@ -66,6 +69,22 @@ impl Updater {
             self.figures.count("skipped");
             return Ok(Looked { again: None });
         }
+        let selector = workload.selector().map_err(|why| self.unfit(workload, &why))?;
+        let pods = self.api.pods(&selector, deadline)?;
+        let decided = self.act(workload, &pods, deadline);
+        // A roll-out that is under way is let go on, whatever became of the next version.
+        let unblocked = match decided {
+            Ok(Decision::Update { .. }) | Err(Trouble::Conflict) => Ok(()),
+            _ => self.unblock(workload, &pods, deadline),
+        };
+        let decision = decided?;
+        unblocked?;
+        let again = [decision.look_again(), next_illness(&pods, now())];
+        Ok(Looked { again: again.into_iter().flatten().min() })
+    }
+
+    /// Decides, and does or says what follows.
+    fn act(&mut self, workload: &Workload, pods: &[Pod], deadline: Deadline) -> Result<Decision, Trouble> {
         let current = workload.current(&self.settings.container).map_err(|why| self.unfit(workload, &why))?;
         let wanted = self.settings.source.ask(&self.outside, deadline, |offered| differs(current.as_ref(), offered));
         if let Err(error) = &wanted {
@@ -74,37 +93,24 @@ impl Updater {
         let wanted = wanted?;
         let name = |release: Option<&Release>| release.map(ToString::to_string).unwrap_or_default();
         self.figures.versions(name(current.as_ref()), name(release(&wanted.offered)));
-        let (facts, pods) = self.facts(workload, current, wanted, deadline)?;
+        let facts = self.facts(pods, current, wanted, deadline)?;
         let decision = decide(&facts);
         match &decision {
             Decision::Update { to, why } => self.update(workload, &facts, to, why, deadline)?,
             other => self.explain(workload, &facts, other, deadline),
         }
-        if matches!(decision, Decision::UpToDate) {
-            self.unblock(workload, &pods, deadline)?;
-        }
-        let again = [decision.look_again(), next_illness(&pods, now())];
-        Ok(Looked { again: again.into_iter().flatten().min() })
+        Ok(decision)
     }
 
     /// What the decision is made on. Windows are looked up only where they can matter.
-    fn facts(
-        &self,
-        workload: &Workload,
-        current: Option<Release>,
-        wanted: Wanted,
-        deadline: Deadline,
-    ) -> Result<(Facts, Vec<Pod>), Trouble> {
-        let selector = workload.selector().map_err(|why| self.unfit(workload, &why))?;
-        let pods = self.api.pods(&selector, deadline)?;
+    fn facts(&self, pods: &[Pod], current: Option<Release>, wanted: Wanted, deadline: Deadline) -> Result<Facts, Trouble> {
         let windows = if wanted.when == When::Windows && differs(current.as_ref(), &wanted.offered) {
             let secret = self.api.secret(&format!("{}-shared-state", self.settings.name), deadline)?;
             standing(secret.as_ref(), now())
         } else {
             Standing::NoneAhead(String::new())
         };
-        let facts = Facts { current, wanted, complaint: complaint(&pods, now()), windows, downgrades: self.settings.downgrades };
-        Ok((facts, pods))
+        Ok(Facts { current, wanted, complaint: complaint(pods, now()), windows, downgrades: self.settings.downgrades })
     }
 
     fn update(&mut self, workload: &Workload, facts: &Facts, to: &Release, why: &Why, deadline: Deadline) -> Result<(), Trouble> {
@@ -119,12 +125,21 @@ impl Updater {
                 "; its image is neither resolved nor verified"
             }
         };
-        let credentials = self.mounted.credentials()?;
+        let credentials = match self.mounted.credentials() {
+            Ok(credentials) => credentials,
+            Err(error) => {
+                self.tell(workload, "Warning", "UpdateFailed", &error.what, deadline);
+                return Err(error.into());
+            }
+        };
         let mut registries = Registries::new(&self.outside, &credentials);
         let image = image(&mut registries, &self.settings.repository, to, &self.trust, &mut self.verified, deadline);
         let image = match image {
             Ok(image) => image.to_string(),
-            Err(Refusal::Failed(error)) => return Err(error.into()),
+            Err(Refusal::Failed(error)) => {
+                self.tell(workload, "Warning", "UpdateFailed", &error.what, deadline);
+                return Err(error.into());
+            }
             Err(Refusal::OfImage(error)) => {
                 self.voice.error("Image verification failed, not updating.", &error);
                 self.tell(workload, "Warning", "ImageRefused", &error.what, deadline);
@@ -133,7 +148,11 @@ impl Updater {
         };
         self.voice.info("Updating podSpec with image", &[("image", image.clone()), ("why", why.to_string())]);
         let object = workload.with_image(&self.settings.container, &image);
-        self.api.replace(workload.kind, &self.settings.name, &object, deadline)?;
+        let replaced = self.api.replace(workload.kind, &self.settings.name, &object, deadline);
+        if let Err(Trouble::Failed(error)) = &replaced {
+            self.tell(workload, "Warning", "UpdateFailed", &error.what, deadline);
+        }
+        replaced?;
         let from = facts.current.as_ref().map_or_else(|| "an unknown version".to_owned(), ToString::to_string);
         self.tell(workload, "Normal", "Updated", &format!("from {from} to {to}: {why}{unproven}"), deadline);
         self.figures.count("updated");
@@ -193,13 +212,15 @@ impl Updater {
         Ok(())
     }
 
-    /// What a person reads in `kubectl describe`. Once, as long as it stays so.
+    /// What a person reads in `kubectl describe`. As long as it stays so, once in three quarters of an hour: the API server keeps an event for
+    /// one.
     fn tell(&mut self, workload: &Workload, kind: &str, reason: &str, message: &str, deadline: Deadline) {
-        let news = Some((reason.to_owned(), message.to_owned()));
-        if self.told == news {
+        let now = now();
+        let known = self.told.as_ref().filter(|(_, _, at)| (0..REMINDER).contains(&now.since(*at)));
+        if known.is_some_and(|(known, of, _)| known == reason && of == message) {
             return;
         }
-        let (name, at) = (&self.settings.name, now().rfc3339());
+        let (name, at) = (&self.settings.name, now.rfc3339());
         let event = json!({
             "apiVersion": "v1", "kind": "Event", "type": kind, "reason": reason, "count": 1,
             // What the API server takes.
@@ -213,7 +234,7 @@ impl Updater {
             "firstTimestamp": at, "lastTimestamp": at,
         });
         match self.api.tell(&event, deadline) {
-            Ok(()) => self.told = news,
+            Ok(()) => self.told = Some((reason.to_owned(), message.to_owned(), now)),
             Err(trouble) => self.voice.debug("An event cannot be written", &[("err", format!("{trouble:?}"))]),
         }
     }

@@ -115,7 +115,10 @@ pub(super) fn settings(given: &Given) -> Result<Settings, Vec<String>> {
             // Seldom is not enough for windows of an hour; always would be no period.
             period: period?.clamp(Duration::from_secs(1), PERIOD),
             volume: volume?,
-            kubeconfig: given.value("kubeconfig").map(|file| (file.into(), given.value("context").map(str::to_owned))),
+            kubeconfig: given
+                .value("kubeconfig")
+                .filter(|file| !file.is_empty())
+                .map(|file| (file.into(), given.value("context").map(str::to_owned))),
         })
     })();
     settings.filter(|_| wrong.is_empty()).ok_or(wrong)
@@ -148,15 +151,16 @@ fn source(given: &Given, wrong: &mut Vec<String>) -> Option<Source> {
         kept(is_host.then(|| bare.to_owned()).ok_or_else(|| format!("--proxy-address={proxy} is not HOST[:PORT]")), wrong)
     });
     let group = given.value("update-group").unwrap_or_default();
-    if !group.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) || group.len() > 200 {
-        wrong.push(format!("--update-group={group:?} is no name of a group: letters, digits, `-`, `_` and `.`"));
+    if group.len() > 200 || group.chars().any(char::is_control) {
+        wrong.push(format!("--update-group={group:?} is no name of a group"));
     }
-    let (endpoint, transport) = server?;
+    // A proxy that is asked is not replaced by a server that nobody has named.
+    let server = Some(server?).filter(|_| proxy.is_none() || text("version-server").is_some());
     let proxy = match proxy {
         Some(proxy) => Some((proxy?, group.to_owned())),
         None => None,
     };
-    Some(Source { proxy, endpoint, transport })
+    Some(Source { proxy, server })
 }
 
 fn endpoint(url: &str, channel: &str) -> Result<(Endpoint, Transport), String> {
@@ -206,26 +210,31 @@ fn address(given: &Given, flag: &str, port: u16, wrong: &mut Vec<String>) -> Opt
     kept(full.parse().map(Some).map_err(|_| format!("--{flag}={text} is no address such as :{port} or 127.0.0.1:{port}")), wrong)
 }
 
-/// `30m`, `1h30m0s`, `90s`, as Go writes a duration; parts of a second are left out.
+/// `30m`, `1.5h`, `1h30m0s`, `500ms`, as Go reads a duration.
 fn duration(text: &str) -> Option<Duration> {
-    let mut seconds = 0_u64;
+    let mut total = Duration::ZERO;
+    let text = text.strip_prefix('+').unwrap_or(text);
     let mut rest = text;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, behind) = rest.split_at(digits);
         let unit_ends = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
         let (unit, behind) = behind.split_at(unit_ends);
-        let number: u64 = number.split('.').next()?.parse().ok()?;
-        seconds = seconds.checked_add(number.checked_mul(match unit {
-            "h" => 3600,
-            "m" => 60,
-            "s" => 1,
-            "ms" | "us" | "ns" => 0,
-            _ => return None,
-        })?)?;
+        let number: f64 = number.parse().ok()?;
+        let seconds = number
+            * match unit {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" | "μs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        total = total.checked_add(Duration::try_from_secs_f64(seconds).ok()?)?;
         rest = behind;
     }
-    (!text.is_empty()).then(|| Duration::from_secs(seconds))
+    (!text.is_empty()).then_some(total)
 }
 
 #[cfg(test)]
@@ -245,8 +254,9 @@ mod tests {
     fn what_is_not_given_is_as_the_stock_updater_has_it() {
         let settings = with(&[]).unwrap();
         assert_eq!(settings.repository.to_string(), "public.ecr.aws/gravitational/teleport");
-        assert_eq!(settings.source.endpoint.to_string(), "updates.releases.teleport.dev/v1/stable/cloud");
-        assert_eq!((settings.source.transport, settings.source.proxy), (Transport::Tls, None));
+        let (endpoint, transport) = settings.source.server.unwrap();
+        assert_eq!((endpoint.to_string().as_str(), transport), ("updates.releases.teleport.dev/v1/stable/cloud", Transport::Tls));
+        assert_eq!(settings.source.proxy, None);
         assert_eq!(
             (settings.container.as_str(), settings.pull, settings.trust),
             ("teleport", Pull::Anonymously, TrustIn::Teleport)
@@ -266,7 +276,8 @@ mod tests {
             "--version-server=https://proxy.example.com:443/v1/webapi/automaticupgrades/channel",
             "--version-channel=default",
             "--proxy-address=proxy.example.com:443",
-            "--update-group=prod",
+            "--update-group=stable/cloud",
+            "--kubeconfig=",
             "--pull-credentials=docker",
             "--healthz-addr=127.0.0.1:9000",
             "--metrics-addr=0",
@@ -274,13 +285,26 @@ mod tests {
             "--log-level=DEBUG",
         ])
         .unwrap();
-        assert_eq!(settings.source.endpoint.to_string(), "proxy.example.com:443/v1/webapi/automaticupgrades/channel/default");
-        assert_eq!(settings.source.proxy, Some(("proxy.example.com:443".into(), "prod".into())));
+        let (endpoint, _) = settings.source.server.unwrap();
+        assert_eq!(endpoint.to_string(), "proxy.example.com:443/v1/webapi/automaticupgrades/channel/default");
+        // The chart's default: its channel.
+        assert_eq!(settings.source.proxy, Some(("proxy.example.com:443".into(), "stable/cloud".into())));
+        assert_eq!(settings.kubeconfig, None);
         assert_eq!((settings.pull, settings.metrics, settings.volume), (Pull::WithDockers, None, Volume::Debug));
         assert_eq!(settings.health.unwrap().to_string(), "127.0.0.1:9000");
         assert_eq!(settings.period.as_secs(), 1800);
         assert_eq!(with(&["--sync-period=90s"]).unwrap().period.as_secs(), 90);
-        assert_eq!(with(&["--sync-period=1m30.5s"]).unwrap().period.as_secs(), 90);
+        for (text, millis) in [("1m30.5s", 90_500), ("0.25h", 900_000), ("+10m", 600_000), ("1500ms", 1500), ("500ms", 1000)] {
+            assert_eq!(with(&[&format!("--sync-period={text}")]).unwrap().period.as_millis(), millis, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_replaced_by_no_server_that_nobody_has_named() {
+        let server = |more: &[&str]| with(&[&["--proxy-address=proxy.test"], more].concat()).unwrap().source.server;
+        assert_eq!(server(&[]), None);
+        assert_eq!(server(&["--version-server="]), None);
+        assert!(server(&["--version-server=https://a.test/v1"]).is_some());
     }
 
     #[test]
@@ -300,7 +324,7 @@ mod tests {
             "--base-image=r.test/teleport:16",
             "--version-server=http://versions.test",
             "--proxy-address=proxy.test/x",
-            "--update-group=a&b",
+            "--update-group=a\nb",
             "--pull-credentials=aws",
             "--metrics-addr=8080",
             "--sync-period=0s",
@@ -313,7 +337,7 @@ mod tests {
             "--base-image=r.test/teleport:16 has a tag",
             "--version-server=http://versions.test --version-channel=stable/cloud: without TLS",
             "--proxy-address=proxy.test/x is not HOST[:PORT]",
-            "--update-group=\"a&b\" is no name of a group",
+            "--update-group=\"a\\nb\" is no name of a group",
             "--pull-credentials=aws is not here: have the credentials written into a secret",
             "--metrics-addr=8080 is no address",
             "--sync-period=0s is no time",

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::error::{Class, Error, quoted};
 use crate::kube::next::{Wanted, When};
 use crate::kube::outside::{Deadline, LIMITS, Outside, USER_AGENT, pause, proxies};
+use crate::kube::query::escaped;
 use crate::offers::client::{Limits, Surroundings, VersionServer};
 use crate::offers::reply::{self, Offered};
 use crate::offers::web::Question;
@@ -19,10 +20,8 @@ const LARGEST: u64 = 256 * 1024;
 pub struct Source {
     /// The proxy, `HOST[:PORT]`, and a group of agents.
     pub proxy: Option<(String, String)>,
-    /// The version server, with the channel.
-    pub endpoint: Endpoint,
-    /// And how.
-    pub transport: Transport,
+    /// The version server, with the channel, and how; none where a proxy is asked and nobody has named another server.
+    pub server: Option<(Endpoint, Transport)>,
 }
 
 /// What a proxy says.
@@ -34,7 +33,8 @@ pub(super) enum Found {
 }
 
 impl Source {
-    /// Asks the proxy, and the version server where the proxy has nothing to say about versions; whether its version is critical only when
+    /// Asks the proxy, and the version server where the proxy says that it has nothing to say about versions: a load balancer before it that
+    /// finds none (404, 503) says nothing; whether its version is critical only when
     /// `matters` says that it makes a difference.
     ///
     /// # Errors
@@ -52,7 +52,14 @@ impl Source {
             limits: Limits { overall: LIMITS.overall.min(deadline.left()), ..LIMITS },
             pause: &pause,
         };
-        let mut server = VersionServer::new(&self.endpoint, self.transport, surroundings)?;
+        let Some((endpoint, transport)) = &self.server else {
+            return Err(Error::new(
+                Class::Server,
+                "the proxy names no version of agents",
+                "does the cluster have managed updates? Else name a version server with --version-server",
+            ));
+        };
+        let mut server = VersionServer::new(endpoint, *transport, surroundings)?;
         let offered = server.version()?.offered;
         // Whether it is critical may be unknown: then it is not, and windows count.
         let critical = matters(&offered) && server.critical().unwrap_or(false);
@@ -61,14 +68,13 @@ impl Source {
 }
 
 fn find(outside: &Outside, proxy: &str, group: &str, deadline: Deadline) -> Result<Found, Error> {
-    let url = format!("https://{proxy}/webapi/find?group={group}");
+    let url = format!("https://{proxy}/webapi/find?group={}", escaped(group));
     let question = Question { url: &url, called: &url, headers: &[("accept", "application/json")], most: LARGEST };
     let answer = outside.get(&question, deadline)?;
     let nonsense =
         |what: &str| Error::new(Class::Server, format!("{url} answered {what}"), "is --proxy-address the cluster's proxy?");
     match answer.status {
         200 => found(&answer.body).map_err(|what| nonsense(&what)),
-        404 => Ok(Found::NotImplemented),
         status => Err(nonsense(&format!("with the HTTP status {status}"))),
     }
 }

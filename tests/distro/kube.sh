@@ -267,9 +267,9 @@ a_proxy_with_managed_updates_is_asked_first_also_with_a_private_authority() {
     wanted 'static_version: v16.3.0, critical: true'
     # What the chart sets for a private authority; the version server has the system's.
     updater_environment=("SSL_CERT_FILE=$K/private.pem")
-    start_updater --insecure-no-resolve-image --proxy-address=teleport.example.com:443 --update-group=prod
+    start_updater --insecure-no-resolve-image --proxy-address=teleport.example.com:443 --update-group=stable/cloud
     wait_until_said 'No maintenance triggered, not updating.'
-    expect_asked 'teleport.example.com/webapi/find?group=prod 200'
+    expect_asked 'teleport.example.com/webapi/find?group=stable%2Fcloud 200'
     [[ $(events) == *'UpdateWaits: 16.2.0 waits for the proxy to say that this group is to be updated'* ]] || failed "the events are $(events)"
     says 16.2.0 true
     look
@@ -278,9 +278,13 @@ a_proxy_with_managed_updates_is_asked_first_also_with_a_private_authority() {
     printf '<html>' >/srv/lab/find/webapi/find
     look
     wait_until_said 'which is no answer of a proxy'
-    [[ $(events) == *'VersionUnknown: https://teleport.example.com:443/webapi/find?group=prod answered "<html>", which is no answer of a proxy'* ]] || failed "the events are $(events)"
+    [[ $(events) == *'VersionUnknown: https://teleport.example.com:443/webapi/find?group=stable%2Fcloud answered "<html>", which is no answer of a proxy'* ]] || failed "the events are $(events)"
     [[ $(image) == "$IMAGES/teleport:16.2.0" ]] || failed "it is on $(image)"
     rm /srv/lab/find/webapi/find
+    look
+    wait_until_said 'answered with the HTTP status 404'
+    [[ $(image) == "$IMAGES/teleport:16.2.0" ]] || failed "it is on $(image)"
+    printf '{"server_version":"16.0.0"}' >/srv/lab/find/webapi/find
     look
     wait_for_image "$IMAGES/teleport:16.3.0"
     stop_updater
@@ -339,6 +343,7 @@ the_image_is_small_the_same_each_time_and_taken_by_a_registry() {
     mkdir -p $K
     # As its person has it: it asks cargo whose licences these are.
     in_this_tree() { env PATH="$(cat /run/lab/home)/.cargo/bin:$PATH" CARGO_HOME="$(cat /run/lab/home)/.cargo" RUSTUP_HOME="$(cat /run/lab/home)/.rustup" CARGO_NET_OFFLINE=true "/run/lab/tree/$1" "${@:2}"; }
+    if in_this_tree kubernetes/image /tmp/none --amd64 /nonexistent --arm64 "$UPDATER"; then failed 'an image without its program was made'; fi
     in_this_tree kubernetes/image /tmp/one --tag 16.4.0 --tag 16.5.0 "${programs[@]}"
     (umask 077 && TZ=Asia/Seoul in_this_tree kubernetes/image /tmp/two --tag 16.4.0 --tag 16.5.0 "${programs[@]}")
     diff -r /tmp/one /tmp/two || failed 'the images differ'

@@ -31,6 +31,11 @@ type Written = Arc<Mutex<Vec<String>>>;
 
 /// A world in which an agent without pods is wanted on 16.2.0, and what a registry in it answers to the head of a request.
 fn world(registry: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> (Server, Written) {
+    world_with(r#"{"items":[]}"#, registry)
+}
+
+/// The same with these pods.
+fn world_with(pods: &'static str, registry: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> (Server, Written) {
     let written = Written::default();
     let writes = Arc::clone(&written);
     let server = Server::tls(&lab().good, move |mut peer| {
@@ -42,13 +47,17 @@ fn world(registry: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> (Server,
                 ("GET", "/v1/version") => answer("200 OK", "", b"v16.2.0\n"),
                 ("GET", "/v1/critical") => answer("200 OK", "", b"no\n"),
                 ("GET", path) if path.starts_with("/v2/") => registry(&head),
-                ("GET", path) if path.contains("/pods?") => answer("200 OK", "", br#"{"items":[]}"#),
+                ("GET", path) if path.contains("/pods?") => answer("200 OK", "", pods.as_bytes()),
                 ("POST", _) => {
                     writes.lock().unwrap().push(format!("{}: {}", text("/reason"), text("/message")));
                     answer("201 Created", "", b"{}")
                 }
                 ("PUT", _) => {
                     writes.lock().unwrap().push(text("/spec/template/spec/containers/0/image"));
+                    answer("200 OK", "", b"{}")
+                }
+                ("DELETE", path) => {
+                    writes.lock().unwrap().push(format!("deleted: {}", path.rsplit('/').next().unwrap()));
                     answer("200 OK", "", b"{}")
                 }
                 _ => answer("404 Not Found", "", b"{}"),
@@ -70,7 +79,7 @@ fn updater(server: &Server, outside: Outside, mounted: Mounted, trust: Trust) ->
         namespace: "teleport".into(),
         container: "teleport".into(),
         repository: repository(server).parse().unwrap(),
-        source: Source { proxy: None, endpoint: endpoint.endpoint, transport: Transport::Tls },
+        source: Source { proxy: None, server: Some((endpoint.endpoint, Transport::Tls)) },
         pull: Pull::WithDockers,
         trust: TrustIn::Teleport,
         downgrades: Downgrades::WithinMajor,
@@ -101,7 +110,12 @@ fn repository(server: &Server) -> String {
 }
 
 fn looked(updater: &mut Updater) -> Result<(), String> {
+    looked_at(updater, json!({}))
+}
+
+fn looked_at(updater: &mut Updater, status: Value) -> Result<(), String> {
     let object = json!({
+        "status": status,
         "metadata": {"name": "agent", "uid": "u", "resourceVersion": "1"},
         "spec": {"selector": {"matchLabels": {"app": "agent"}}, "template": {"spec": {"containers": [{"name": "teleport", "image": "x:16.1.7"}]}}},
     });
@@ -163,7 +177,7 @@ fn refused(proxy: Option<String>, registry: impl Fn(&str) -> Vec<u8> + Send + Sy
 }
 
 #[test]
-fn an_image_is_refused_in_an_event_only_for_what_it_is_itself() {
+fn an_image_is_refused_in_an_event_only_for_what_it_is_itself_and_everything_else_has_failed() {
     let (_, told) = refused(None, |_| answer("404 Not Found", "", b"{}"));
     assert_eq!(told, ["ImageRefused: there is no image localhost:PORT/teleport:16.2.0"]);
     let (_, told) = refused(None, |_| answer("200 OK", "", b"<html>"));
@@ -171,11 +185,26 @@ fn an_image_is_refused_in_an_event_only_for_what_it_is_itself() {
     assert_eq!(told, [format!("ImageRefused: {manifest} was answered with no manifest of an image")]);
 
     let (error, told) = refused(None, |_| answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", b""));
-    assert!(error.contains(" wants a name and password") && told.is_empty(), "{error} {told:?}");
+    let failed =
+        |told: &[String], words: &str| matches!(told, [event] if event.starts_with("UpdateFailed: ") && event.contains(words));
+    assert!(error.contains(" wants a name and password") && failed(&told, " wants a name and password"), "{error} {told:?}");
     let (error, told) = refused(None, |_| answer("503 Service Unavailable", "", b""));
-    assert!(error.contains("HTTP status 503") && told.is_empty(), "{error} {told:?}");
+    assert!(error.contains("HTTP status 503") && failed(&told, "HTTP status 503"), "{error} {told:?}");
     let (error, told) = refused(Some("ftp://proxy.test".into()), |_| answer("200 OK", "", MANIFEST));
-    assert!(error.contains("https_proxy does not hold the address of an HTTP proxy") && told.is_empty(), "{error} {told:?}");
+    let words = "https_proxy does not hold the address of an HTTP proxy";
+    assert!(error.contains(words) && failed(&told, words), "{error} {told:?}");
+}
+
+/// Its next version is not in the mirror yet; what an administrator has changed comes all the same.
+#[test]
+fn a_roll_out_that_is_stuck_is_let_go_on_although_the_next_version_is_refused() {
+    let pods = r#"{"items":[{"metadata":{"name":"agent-0","uid":"u","labels":{"controller-revision-hash":"old"}},
+        "status":{"conditions":[{"type":"Ready","status":"False","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}]}"#;
+    let (server, written) = world_with(pods, |_| answer("404 Not Found", "", b"{}"));
+    let mut updater = updater(&server, outside(), Mounted::of(Pull::Anonymously), Trust::Registry);
+    let error = looked_at(&mut updater, json!({"updateRevision": "new"})).unwrap_err();
+    assert!(error.contains("there is no image"), "{error}");
+    assert!(written.lock().unwrap().contains(&"deleted: agent-0".to_owned()), "{written:?}");
 }
 
 #[test]
