@@ -11,7 +11,11 @@ pub(super) const VALUES: [(&str, &str, &str); 16] = [
     ("container-name", "NAME", "the container of the agent (teleport)"),
     ("version-server", "URL", "who is asked for the version (https://updates.releases.teleport.dev/v1/)"),
     ("version-channel", "NAME", "and for which channel (stable/cloud)"),
-    ("proxy-address", "HOST[:PORT]", "the proxy of a cluster with managed updates, asked first; nobody else then, unless --version-server is given"),
+    (
+        "proxy-address",
+        "HOST[:PORT]",
+        "the proxy of a cluster with managed updates, asked first; nobody else then, unless --version-server is given",
+    ),
     ("update-group", "NAME", "the group of agents that the proxy is asked for"),
     ("pull-credentials", "none|docker", "where the registry's credentials come from (none); docker: see below"),
     ("verification-key", "FILE", "the public key that signed the images (Teleport's own)"),

@@ -33,6 +33,14 @@ fn api(watch: impl Fn(&mut Peer) + Send + Sync + 'static) -> Server {
 }
 
 fn api_with(pods: Vec<u8>, watch: impl Fn(&mut Peer) + Send + Sync + 'static) -> Server {
+    api_that_writes(pods, watch, || answer("404 Not Found", "", b"{}"))
+}
+
+fn api_that_writes(
+    pods: Vec<u8>,
+    watch: impl Fn(&mut Peer) + Send + Sync + 'static,
+    put: impl Fn() -> Vec<u8> + Send + Sync + 'static,
+) -> Server {
     Server::tls(&lab().good, move |mut peer| {
         let head = peer.request().unwrap_or_default();
         let line = head.lines().next().unwrap_or_default();
@@ -40,6 +48,7 @@ fn api_with(pods: Vec<u8>, watch: impl Fn(&mut Peer) + Send + Sync + 'static) ->
             _ if line.contains("watch=true") => watch(&mut peer),
             _ if line.contains("/statefulsets?") => drop(peer.send(answer("200 OK", "", &list()))),
             _ if line.contains("/pods?") => drop(peer.send(answer("200 OK", "", &pods))),
+            _ if line.starts_with("PUT ") => drop(peer.send(put())),
             _ if line.starts_with("POST ") => drop(peer.send(answer("201 Created", "", b"{}"))),
             _ => drop(peer.send(answer("404 Not Found", "", b"{}"))),
         }
@@ -135,6 +144,20 @@ fn watches_that_end_at_once_are_begun_less_and_less() {
         tried.map(|tried| tried.join().unwrap()).to_vec()
     });
     assert!(counts.iter().all(|count| (3..=5).contains(count)), "{counts:?} watches in eight seconds");
+}
+
+/// Anything else would wait for half a second at least, and then for a whole one.
+#[test]
+fn a_conflict_is_looked_at_again_at_once() {
+    let writes = AtomicUsize::new(0);
+    let api = api_that_writes(pods(1), silent, move || match writes.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => answer("409 Conflict", "", b"{}"),
+        _ => answer("200 OK", "", b"{}"),
+    });
+    let versions = versions(answer("200 OK", "", b"v16.2.0"));
+    let _updater = updater("conflict", &api, &versions, &["--insecure-no-resolve-image"]);
+    wait_until("its first write", Duration::from_secs(10), || asked(&api, "PUT ") > 0);
+    wait_until("its third write", Duration::from_millis(1400), || asked(&api, "PUT ") == 3);
 }
 
 #[test]

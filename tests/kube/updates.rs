@@ -195,6 +195,18 @@ fn an_image_is_refused_in_an_event_only_for_what_it_is_itself_and_everything_els
     assert!(error.contains(words) && failed(&told, words), "{error} {told:?}");
 }
 
+/// A load balancer that finds no proxy says nothing of versions.
+#[test]
+fn a_proxy_that_is_not_found_is_not_replaced_by_the_version_server() {
+    let (server, written) = world(|_| answer("200 OK", "", MANIFEST));
+    let mut updater = updater(&server, outside(), Mounted::of(Pull::Anonymously), Trust::Registry);
+    updater.settings.source.proxy = Some((format!("localhost:{}", server.port), "stable/cloud".into()));
+    let error = looked(&mut updater).unwrap_err();
+    let address = format!("https://localhost:{}/webapi/find?group=stable%2Fcloud answered with the HTTP status 404", server.port);
+    assert!(error.contains(&address), "{error}");
+    assert_eq!(*written.lock().unwrap(), [format!("VersionUnknown: {address}")]);
+}
+
 /// Its next version is not in the mirror yet; what an administrator has changed comes all the same.
 #[test]
 fn a_roll_out_that_is_stuck_is_let_go_on_although_the_next_version_is_refused() {
