@@ -120,9 +120,7 @@ impl Peer {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
-            if self.stream.read(&mut byte).ok()? == 0 {
-                return None;
-            }
+            self.stream.read_exact(&mut byte).ok()?;
             head.extend_from_slice(&byte);
         }
         let head = String::from_utf8(head).unwrap();
