@@ -53,10 +53,10 @@ all_events() { journalctl --sync; journalctl -q --no-pager -o cat _PID=1 UNIT=te
 from_now_on() { seen=$(all_events | wc -l); }
 events() { all_events | tail -n "+$((seen + 1))" | paste -sd' '; }
 expect_events() { [[ $(events) == "$1" ]] || failed "expected systemd to have done '$1' with the agent, it did '$(events)'"; }
-expect_journal() { # expect_journal PATTERN WORDS
-    journalctl --sync
-    journalctl -q --no-pager -o cat -u "$1" | grep -qF -- "$2" || failed "expected the journal of $1 to say: $2"
+expect_journal() { # expect_journal PATTERN WORDS: said by now, or within half a minute, since a run speaks after it has written.
+    wait_for "the journal of $1 to say: $2" journal_says "$@"
 }
+journal_says() { journalctl --sync; journalctl -q --no-pager -o cat -u "$1" | grep -qF -- "$2"; }
 expect_timer() { # expect_timer enabled|disabled active|inactive
     local is
     is="$(systemctl is-enabled $TIMER || true) $(systemctl is-active $TIMER || true)"
