@@ -184,3 +184,23 @@ fn jittered(wait: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 512;
     wait / 2 + wait * u32::try_from(random).unwrap_or_default() / 1024
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_spread_over_the_upper_half_and_are_never_longer_than_they_may_be() {
+        let wait = Duration::from_secs(8);
+        let drawn: Vec<Duration> = (0..1000).map(|_| jittered(wait)).collect();
+        assert!(drawn.iter().all(|pause| (wait / 2..=wait).contains(pause)), "{drawn:?}");
+        let early = drawn.iter().filter(|pause| **pause < wait * 3 / 4).count();
+        assert!((300..700).contains(&early), "{early} of 1000 in the first half of the time");
+        let mut wait = SHORTEST;
+        for _ in 0..100 {
+            assert!(longer(wait) > wait || wait == LONGEST);
+            wait = longer(wait);
+        }
+        assert_eq!(wait, LONGEST);
+    }
+}

@@ -125,38 +125,41 @@ impl Updater {
                 "; its image is neither resolved nor verified"
             }
         };
-        let credentials = match self.mounted.credentials() {
-            Ok(credentials) => credentials,
-            Err(error) => {
-                self.tell(workload, "Warning", "UpdateFailed", &error.what, deadline);
-                return Err(error.into());
-            }
-        };
-        let mut registries = Registries::new(&self.outside, &credentials);
-        let image = image(&mut registries, &self.settings.repository, to, &self.trust, &mut self.verified, deadline);
-        let image = match image {
-            Ok(image) => image.to_string(),
-            Err(Refusal::Failed(error)) => {
-                self.tell(workload, "Warning", "UpdateFailed", &error.what, deadline);
-                return Err(error.into());
-            }
-            Err(Refusal::OfImage(error)) => {
-                self.voice.error("Image verification failed, not updating.", &error);
-                self.tell(workload, "Warning", "ImageRefused", &error.what, deadline);
-                return Err(error.into());
-            }
+        let image = match self.image(to, deadline) {
+            Ok(image) => image,
+            Err(refusal) => return Err(self.refused(workload, refusal, deadline).into()),
         };
         self.voice.info("Updating podSpec with image", &[("image", image.clone()), ("why", why.to_string())]);
         let object = workload.with_image(&self.settings.container, &image);
-        let replaced = self.api.replace(workload.kind, &self.settings.name, &object, deadline);
-        if let Err(Trouble::Failed(error)) = &replaced {
-            self.tell(workload, "Warning", "UpdateFailed", &error.what, deadline);
+        match self.api.replace(workload.kind, &self.settings.name, &object, deadline) {
+            Err(Trouble::Failed(error)) => return Err(self.refused(workload, error.into(), deadline).into()),
+            replaced => replaced?,
         }
-        replaced?;
         let from = facts.current.as_ref().map_or_else(|| "an unknown version".to_owned(), ToString::to_string);
         self.tell(workload, "Normal", "Updated", &format!("from {from} to {to}: {why}{unproven}"), deadline);
         self.figures.count("updated");
         Ok(())
+    }
+
+    /// The image of a version that may be run, as it is written into the workload.
+    fn image(&mut self, to: &Release, deadline: Deadline) -> Result<String, Refusal> {
+        let credentials = self.mounted.credentials()?;
+        let mut registries = Registries::new(&self.outside, &credentials);
+        let image = image(&mut registries, &self.settings.repository, to, &self.trust, &mut self.verified, deadline)?;
+        Ok(image.to_string())
+    }
+
+    /// Says why there is no update although there should be one.
+    fn refused(&mut self, workload: &Workload, refusal: Refusal, deadline: Deadline) -> Error {
+        let (reason, error) = match refusal {
+            Refusal::OfImage(error) => {
+                self.voice.error("Image verification failed, not updating.", &error);
+                ("ImageRefused", error)
+            }
+            Refusal::Failed(error) => ("UpdateFailed", error),
+        };
+        self.tell(workload, "Warning", reason, &error.what, deadline);
+        error
     }
 
     /// Says why nothing is updated, in the sentences that people know.

@@ -3,6 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::json;
 use teleport_upgrade::kube::image::credentials::Credentials;
 use teleport_upgrade::kube::image::key::Key;
 use teleport_upgrade::kube::image::reference::{Digest, Repository};
@@ -204,28 +209,111 @@ fn a_token_is_asked_for_once_and_name_and_password_go_only_where_the_registry_sa
     assert_eq!(server.asked().len(), 3);
 }
 
+/// A key on P-256 that is made here, and who signs with it.
+struct Signer(EcdsaKeyPair);
+
+impl Signer {
+    fn new() -> Self {
+        let random = SystemRandom::new();
+        let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
+        Self(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pair.as_ref(), &random).unwrap())
+    }
+
+    /// Whoever signs like this is trusted.
+    fn trust(&self) -> Trust {
+        // What stands before the point of any such key (RFC 5480).
+        const BEFORE: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE";
+        let point = STANDARD.encode(self.0.public_key().as_ref().strip_prefix(&[4]).unwrap());
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{BEFORE}{point}\n-----END PUBLIC KEY-----\n");
+        Trust::SignedBy(Key::from_pem(pem.as_bytes()).unwrap())
+    }
+
+    /// What cosign leaves beside an image: so many layers for this payload, each with a signature over it.
+    fn beside(&self, payload: &str, layers: usize) -> Vec<u8> {
+        let signature = STANDARD.encode(self.0.sign(&SystemRandom::new(), payload.as_bytes()).unwrap());
+        let digest = Digest::of(payload.as_bytes()).to_string();
+        let layer =
+            json!({"digest": digest, "size": payload.len(), "annotations": {"dev.cosignproject.cosign/signature": signature}});
+        json!({"schemaVersion": 2, "config": {}, "layers": vec![layer; layers]}).to_string().into_bytes()
+    }
+}
+
+/// What a signature is over.
+fn payload(digest: &Digest) -> String {
+    json!({"critical": {"image": {"docker-manifest-digest": digest.to_string()}, "type": "cosign container image signature"}})
+        .to_string()
+}
+
 #[test]
 fn what_was_verified_once_is_not_verified_again_but_resolved_again() {
-    // What payload.json is about, see tests/kube/keys/README: that a manifest has that digest cannot be had, so nothing is signed here.
-    let key = || Trust::SignedBy(Key::from_pem(include_bytes!("keys/p256.pub")).unwrap());
+    let signer = Signer::new();
+    let payload = payload(&Digest::of(MANIFEST));
+    let beside = signer.beside(&payload, 1);
+    let server = registry(Arc::new(move |line, _| match line {
+        _ if line.contains(".sig ") => answer("200 OK", "", &beside),
+        _ if line.contains("/blobs/") => answer("200 OK", "", payload.as_bytes()),
+        _ => answer("200 OK", "", MANIFEST),
+    }));
+    let (outside, credentials, mut verified) = (outside(), NOBODY(), Verified::default());
+    let mut registries = Registries::new(&outside, &credentials);
+    let release = "16.2.0".parse().unwrap();
+    for asked in [3, 4] {
+        let found = image(&mut registries, &repository(&server), &release, &signer.trust(), &mut verified, soon()).unwrap();
+        assert!(found.to_string().ends_with(Digest::of(MANIFEST).as_str()));
+        assert_eq!(server.asked().len(), asked, "{:?}", server.asked());
+    }
+    let error = resolved(&server, &NOBODY(), &Signer::new().trust()).unwrap_err();
+    assert!(error.ends_with(" is not signed as it has to be: another key has made it"), "{error}");
+}
+
+#[test]
+fn an_image_with_no_signature_beside_it_is_refused_with_the_tag_that_is_missing() {
     let server = registry(Arc::new(|line, _| {
         if line.contains(".sig ") { answer("404 Not Found", "", b"{}") } else { answer("200 OK", "", MANIFEST) }
     }));
-    let error = resolved(&server, &NOBODY(), &key()).unwrap_err();
+    let error = resolved(&server, &NOBODY(), &Signer::new().trust()).unwrap_err();
     let digest = Digest::of(MANIFEST);
-    assert!(
-        error.ends_with(&format!("{digest} is not signed as it has to be: there is no sha256-{}.sig beside it", digest.hex())),
-        "{error}"
-    );
-    let mut verified = Verified::default();
-    verified.remember(digest.clone());
-    let (outside, credentials) = (outside(), NOBODY());
+    let expected = format!("{digest} is not signed as it has to be: there is no sha256-{}.sig beside it", digest.hex());
+    assert!(error.ends_with(&expected), "{error}");
+}
+
+/// Each answer in time, all of them together not.
+#[test]
+fn a_registry_that_takes_its_time_with_each_of_many_signatures_is_given_up_at_the_deadline_of_them_all() {
+    let signer = Signer::new();
+    let another = payload(&Digest::of(b"another"));
+    let beside = signer.beside(&another, 60);
+    let server = registry(Arc::new(move |line, _| match line {
+        _ if line.contains(".sig ") => answer("200 OK", "", &beside),
+        _ if line.contains("/blobs/") => {
+            std::thread::sleep(Duration::from_millis(400));
+            answer("200 OK", "", another.as_bytes())
+        }
+        _ => answer("200 OK", "", MANIFEST),
+    }));
+    let (outside, credentials, begun) = (outside(), NOBODY(), Instant::now());
     let mut registries = Registries::new(&outside, &credentials);
-    let release = "16.2.0".parse().unwrap();
-    let before = server.asked().len();
-    let found = image(&mut registries, &repository(&server), &release, &key(), &mut verified, soon()).unwrap();
-    assert!(found.to_string().ends_with(digest.as_str()));
-    assert_eq!(server.asked().len(), before + 1);
+    let (release, deadline) = ("16.2.0".parse().unwrap(), Deadline::within(Duration::from_secs(3)));
+    let refusal =
+        image(&mut registries, &repository(&server), &release, &signer.trust(), &mut Verified::default(), deadline).unwrap_err();
+    // Not the image's fault: it is tried again.
+    assert!(matches!(refusal, Refusal::Failed(_)), "{refusal:?}");
+    assert!(what(refusal).contains(" s in all"));
+    assert!((2..6).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!(server.asked().len() > 4, "{:?}", server.asked());
+}
+
+#[test]
+fn of_a_manifest_or_a_token_that_never_ends_no_more_is_read_than_one_may_have() {
+    let spaces = |most: usize| vec![b' '; most + 1];
+    let server = registry(Arc::new(move |_, _| answer("200 OK", "", &spaces(4 * 1024 * 1024))));
+    let error = resolved(&server, &NOBODY(), &Trust::Registry).unwrap_err();
+    assert!(error.ends_with("/v2/team/teleport/manifests/16.2.0 answered with more than 4194304 bytes"), "{error}");
+    let giver = registry(Arc::new(move |_, _| answer("200 OK", "", &spaces(64 * 1024))));
+    let wants = format!("WWW-Authenticate: Bearer realm=\"https://localhost:{}/token\"\r\n", giver.port);
+    let server = registry(Arc::new(move |_, _| answer("401 Unauthorized", &wants, b"")));
+    let error = resolved(&server, &NOBODY(), &Trust::Registry).unwrap_err();
+    assert!(error.ends_with(" answered with more than 65536 bytes"), "{error}");
 }
 
 /// What a registry that is asked for a manifest has to say within one second, and that not much more has passed.
