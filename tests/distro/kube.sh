@@ -317,6 +317,18 @@ it_reaches_a_cluster_as_kubectl_does() {
     note 'a token'
     kubeconfig 'token: admin' "certificate-authority: $authority"
     reaches
+    note 'a kernel that has no IPv6: the addresses of the probes are those of both'
+    : >$LOG
+    mapfile -t flags < <(chart_flags)
+    # Its first and its third socket are those of the probes, which are taken for both kinds of addresses.
+    env -i strace -f -qq -o /dev/null -e trace=socket -e inject=socket:error=EAFNOSUPPORT:when=1..3+2 \
+        $UPDATER "${flags[@]}" --insecure-no-resolve-image --kubeconfig=$K/outside >>$LOG 2>&1 &
+    updater=$!
+    wait_until_said 'Deployment is already up-to-date, not updating.'
+    curl -4 -sf -o /dev/null http://127.0.0.1:8081/readyz || failed 'there are no probes'
+    curl -4 -sf http://127.0.0.1:8080/metrics | grep -q '^teleport_kube' || failed 'there are no metrics'
+    pkill -x teleport-kube-a
+    wait "$updater" || failed "it ended with $?"
     note 'a certificate of nobody'
     kubeconfig "client-certificate: private-server.pem, client-key: private-server.key" "certificate-authority: $authority"
     private_ca teleport.example.com

@@ -76,3 +76,23 @@ what_is_published_again_is_touched_only_where_it_changed_and_said_only_to_whom_a
     echo 'nonsense: yes' >$CHANNELS
     [[ $(bash -c "$line" 2>&1) == *'nonsense is no key'* ]] || failed 'cron would not mail that nothing is published'
 }
+
+# One free inode: what is halted takes it for the moment of its replacement, what is new would take it for ever.
+a_halt_is_published_on_a_disk_that_has_no_room_for_the_channels_before_it() {
+    local tree=/srv/full n=0
+    with_server install
+    mkdir $tree
+    mount -t tmpfs -o size=1m,nr_inodes=200 full $tree
+    channels '  default: { static_version: v16.2.0 }
+  zz: { static_version: v16.3.0 }'
+    $SERVER publish $tree --config $CHANNELS
+    [[ $(cat $tree/v1/$BELOW/zz/version) == v16.3.0 ]] || failed 'it was not published'
+    while (($(df --output=iavail $tree | tail -n 1) > 1)); do n=$((n + 1)); echo >"$tree/$n"; done
+    channels '  aa: { static_version: v16.4.0 }
+  default: { static_version: v16.2.0 }
+  zz: { static_version: v16.3.0, halt: true }'
+    said=$($SERVER publish $tree --config $CHANNELS 2>&1) && failed 'it was taken for published'
+    [[ $said == *aa* && $said == *'No space left on device'* ]] || failed "it said: $said"
+    [[ $(cat $tree/v1/$BELOW/zz/version) == none ]] || failed 'the halt was not published'
+    [[ $(cat $tree/v1/$BELOW/default/version) == v16.2.0 ]] || failed 'another channel has lost its answer'
+}

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
+use crate::support::server::certificates::lab;
 use crate::support::server::{Server, ok};
 
 const BELOW: &str = "v1/webapi/automaticupgrades/channel";
@@ -247,4 +248,37 @@ fn lines_have_priorities_only_where_the_journal_itself_reads_them() {
         let said = fs::read_to_string(top.join("log")).unwrap();
         assert!(said.starts_with(priority), "{said}");
     }
+}
+
+/// The only way out of many networks that a version server stands in.
+#[test]
+fn a_server_is_asked_through_the_proxy_of_the_environment_unless_no_proxy_names_it() {
+    let upstream = Server::tls(&lab().good, |mut peer| {
+        while let Some(request) = peer.request() {
+            peer.answer(if request.contains("/critical") { "no" } else { "16.2.0" });
+        }
+    });
+    let port = upstream.port;
+    let proxy = Server::plain(move |mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\n\r\n");
+        peer.tunnel_to(port);
+    });
+    let tree = Tree::new("proxy");
+    fs::write(tree.0.join("ca.pem"), &lab().authority).unwrap();
+    let file = tree.0.join("c.yaml");
+    fs::write(&file, channels(&format!("default: {{ forward_url: https://version.test:{port}/up }}"))).unwrap();
+    let publish = |without: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("publish").arg(tree.0.join("out")).arg("--config").arg(&file).env_clear();
+        command.env("https_proxy", format!("http://127.0.0.1:{}", proxy.port)).env("no_proxy", without);
+        command.env("SSL_CERT_FILE", tree.0.join("ca.pem")).output().unwrap()
+    };
+    // The name is one that nobody resolves.
+    assert_eq!(publish("version.test").status.code(), Some(75));
+    assert_eq!(proxy.accepted(), 0);
+    let published = publish("another.test");
+    assert_eq!(published.status.code(), Some(0), "{}", String::from_utf8_lossy(&published.stderr));
+    assert_eq!(tree.text("default/version"), "v16.2.0");
+    assert_eq!(proxy.asked(), [format!("CONNECT version.test:{port} HTTP/1.1")]);
 }
