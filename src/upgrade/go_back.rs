@@ -2,6 +2,7 @@
 //! is the version blamed (H15): what is the disk's fault, or the network's, is not held against it.
 
 use crate::error::{Class, Error};
+use crate::host::agent::Known;
 use crate::host::kept::Kept;
 use crate::host::pending::{Back, Fault, Step};
 use crate::host::record::Ledger;
@@ -67,7 +68,7 @@ impl Change<'_> {
 
     /// Goes back to the kept version, from wherever an earlier attempt at it has got to.
     pub(super) fn go_back(&self, kept: &Kept, back: Back, ledger: &mut Ledger) -> Result<Outcome, Error> {
-        let Self { machine, packages, transcript, plan, .. } = *self;
+        let Self { machine, plan, .. } = *self;
         machine.log.warning(format!("going back to {} {}.", plan.package, kept.release));
         machine.orders.hold_back();
         if let Some(pending) = &mut ledger.record.pending {
@@ -79,25 +80,13 @@ impl Change<'_> {
             let what = format!("{}\n    and going back to {} failed: {what}", back.why, kept.release);
             Err(Error::new(Class::Broken, what, by_hand.clone()).with_tool_lines(said))
         };
-        let mut found = self.confirm(&kept.release);
-        if found.is_err() {
-            let file = match kept.checked(machine) {
-                Ok(file) => file,
-                Err(error) => return lost(error.what, Vec::new()),
-            };
-            let tried = packages.install_file(&plan.package, &kept.version, &file, transcript);
-            found = self.confirm(&kept.release);
-            if let (Err(doubts), Err(error)) = (&found, tried) {
-                self.held(self.hold_again(), ledger);
-                return lost(format!("{}; {}", doubts.join("; "), error.what), error.tool_said);
-            }
-        }
+        let put_back = self.put_back(kept);
         let held = self.hold_again();
-        match found {
+        match put_back {
             Ok(known) => ledger.record.agent = Some(known),
-            Err(doubts) => {
+            Err((what, said)) => {
                 self.held(held, ledger);
-                return lost(doubts.join("; "), Vec::new());
+                return lost(what, said);
             }
         }
         self.note_step(ledger, Step::BringBack);
@@ -127,5 +116,26 @@ impl Change<'_> {
         }
         self.note(ledger, "went-back");
         Ok(Outcome::WentBack { from: plan.to.clone(), to: kept.release.clone(), back })
+    }
+
+    /// Makes package and program the kept version's, unless they are already.
+    ///
+    /// # Errors
+    /// Why they are not, and what the package manager said about it.
+    fn put_back(&self, kept: &Kept) -> Result<Known, (String, Vec<String>)> {
+        let Self { machine, packages, transcript, plan, .. } = *self;
+        if let Ok(known) = self.confirm(&kept.release) {
+            return Ok(known);
+        }
+        let file = kept.checked(machine).map_err(|error| (error.what, Vec::new()))?;
+        let tried = packages.install_file(&plan.package, &kept.version, &file, transcript);
+        // What counts is what is there, whatever the package manager thinks of its own success.
+        self.confirm(&kept.release).map_err(|doubts| {
+            let doubts = doubts.join("; ");
+            match tried {
+                Ok(()) => (doubts, Vec::new()),
+                Err(error) => (format!("{doubts}; {}", error.what), error.tool_said),
+            }
+        })
     }
 }
