@@ -68,7 +68,7 @@ impl Change<'_> {
 
     /// Goes back to the kept version, from wherever an earlier attempt at it has got to.
     pub(super) fn go_back(&self, kept: &Kept, back: Back, ledger: &mut Ledger) -> Result<Outcome, Error> {
-        let Self { machine, plan, .. } = *self;
+        let Self { machine, packages, plan, .. } = *self;
         machine.log.warning(format!("going back to {} {}.", plan.package, kept.release));
         machine.orders.hold_back();
         if let Some(pending) = &mut ledger.record.pending {
@@ -109,6 +109,7 @@ impl Change<'_> {
             Ok(Proof::Given) => {}
         }
         ledger.record.pending = None;
+        packages.forget(&plan.package, None);
         match back.fault {
             Fault::Version => ledger.record.memory.target_failed(plan.to.clone(), machine.now()),
             // Each attempt costs the agent a restart or two: not at every run.

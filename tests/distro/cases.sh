@@ -29,7 +29,7 @@ files_of() {
     case $1 in
         apt) echo everyday apt ;;
         dnf|zypper) echo "everyday rpm rpm-repositories $1" ;;
-        systemd) echo systemd going_back going_back_slow kills; [[ ${FULL:-} != 1 ]] || echo manager_kills faults ;;
+        systemd) echo systemd going_back going_back_slow kills manager_kills; [[ ${FULL:-} != 1 ]] || echo faults ;;
         dnf_systemd|zypper_systemd) echo systemd going_back; [[ ${FULL:-} != 1 ]] || echo going_back_slow kills manager_kills faults ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd accounts rpm_package_systemd ;;
         kube) echo kube; [[ ${FULL:-} != 1 ]] || echo kube_slow ;;

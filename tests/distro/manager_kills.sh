@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # kill-host.sh sets points
-# Booted hosts on which the package manager dies of kill -9 in the middle of an upgrade or a rollback, at a hundred of its calls, alone or with
-# us. Only with FULL=1: watching all of its calls takes long. Each function is a case.
+# Booted hosts on which kill -9 strikes in the middle of an upgrade or a rollback, at a hundred calls of the package manager's: that program
+# itself while we live, us while it lives, or both. With FULL=1; else at a few, and on apt alone. Each function is a case.
 
 # shellcheck source=tests/distro/kill-host.sh
 source "${BASH_SOURCE[0]%/*}/kill-host.sh"

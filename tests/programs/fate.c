@@ -1,6 +1,6 @@
 /* What strace(1) cannot say: runs a program and lets fate strike at one exact call of it, or of whatever it starts.
  *   fate points FILE ours|all COMMAND...               nothing happens; FILE has every point, a line each: NUMBER ours|theirs CALL ON-WHAT
- *   fate kill FILE ours|theirs N alone|all COMMAND...  kill -9 before the N-th point: of the program alone, or of all that it has started, too
+ *   fate kill FILE ours|theirs N alone|all|it COMMAND...  kill -9 before the N-th point: of the program alone, or of all that it has started, too
  *   fate fail FILE N[+] ERROR COMMAND...               the N-th point of the program itself fails with ENOSPC, EIO, EROFS or EINTR, or a
  *                                                      `short` write writes half; with + so does each later one below our state directory
  * In the last two FILE has the line of the point that was struck, or nothing if it did not come to it.
@@ -239,7 +239,7 @@ static void answer(pid_t pid, int error) {
 /* --- the whole of it ---------------------------------------------------------------------------------- */
 
 enum deed { POINTS, KILL, FAIL };
-struct wish { enum deed deed; FILE *file; int on_ours, all, onwards, error; long number; };
+struct wish { enum deed deed; FILE *file; int on_ours, all, it, onwards, error; long number; };
 
 static int thread_of_leader(pid_t pid) {
     char path[64];
@@ -268,6 +268,11 @@ static void at_entry(pid_t pid, const struct __ptrace_syscall_info *info, const 
         refused = wish->error ? pid : 0;
     }
     if (wish->deed != KILL || !hit) return;
+    if (wish->it) {
+        fflush(wish->file);
+        kill(pid, SIGKILL);
+        return;
+    }
     fclose(wish->file);
     kill(leader, SIGKILL);
     if (wish->all) kill_all();
@@ -307,7 +312,7 @@ static void watch(const struct wish *wish) {
 }
 
 static int usage(void) {
-    fputs("usage: fate points FILE ours|all COMMAND... | fate kill FILE ours|theirs N alone|all COMMAND... | fate fail FILE N[+] ERROR COMMAND...\n", stderr);
+    fputs("usage: fate points FILE ours|all COMMAND... | fate kill FILE ours|theirs N alone|all|it COMMAND... | fate fail FILE N[+] ERROR COMMAND...\n", stderr);
     return 64;
 }
 
@@ -320,6 +325,7 @@ int main(int argc, char **argv) {
         wish.on_ours = strcmp(argv[3], "ours") == 0;
         wish.number = atol(argv[4]);
         wish.all = strcmp(argv[5], "all") == 0;
+        wish.it = strcmp(argv[5], "it") == 0;
         at = 6;
     } else if (strcmp(argv[1], "fail") == 0 && argc > 5) {
         wish.deed = FAIL;
