@@ -40,7 +40,7 @@ use teleport_upgrade::upgrade::pause::{End, Wish, pause, resume};
 use teleport_upgrade::upgrade::{Outcome, rollback, run};
 
 use self::history::{Asked, Death, Event, Flaw, VERSIONS, shortest};
-use self::rules::{People, allowed, wrong_in_the_end};
+use self::rules::{People, Rule, Wrong, allowed, wrong_in_the_end};
 use self::world::{BEFORE, Died, NOON, Simulated};
 
 /// Runs of the timer are so many seconds apart.
@@ -136,7 +136,7 @@ impl Story {
     }
 
     /// One run, which may die; what it did wrong.
-    fn run(&mut self, asked: Asked, death: Option<(u16, Death)>) -> Option<String> {
+    fn run(&mut self, asked: Asked, death: Option<(u16, Death)>) -> Option<Wrong> {
         self.runs += 1;
         let now = self.world.now() / 1000;
         let sees = self.people.see(now);
@@ -165,7 +165,7 @@ impl Story {
             Ok(Ok(outcome)) => self.world.tell(|| format!("-> {}", outcome.reason().code())),
             Ok(Err(error)) => self.world.tell(|| format!("-> {error}")),
             Err(payload) if payload.is::<Died>() => self.deaths += 1,
-            Err(_) => return Some("it panicked".into()),
+            Err(_) => return Some(Wrong::new(Rule::NothingPanics, "a run panicked")),
         }
         let (version, enabled) = (self.world.host.borrow().version.clone(), self.world.host.borrow().enabled);
         // What is no worse than a version that never ran is kept (H16).
@@ -174,7 +174,7 @@ impl Story {
             self.people.unproven.push(version);
         }
         match self.world.record() {
-            Err(error) => return Some(format!("the record cannot be read: {error}")),
+            Err(error) => return Some(Wrong::new(Rule::TheRecordIsRead, error)),
             Ok(record) => self.record = record,
         }
         // What a run that came to its end has seen.
@@ -186,7 +186,7 @@ impl Story {
         self.world.host.borrow_mut().violations.pop()
     }
 
-    fn happen(&mut self, event: Event) -> Option<String> {
+    fn happen(&mut self, event: Event) -> Option<Wrong> {
         self.world.tell(|| format!("{event:?}"));
         let world = Rc::clone(&self.world);
         match event {
@@ -237,11 +237,11 @@ impl Story {
                 let lets_through = if critical_comes { LetsThrough::Critical } else { LetsThrough::Nothing };
                 let wish = Wish { end: End::After(seconds.into()), reason: None, lets_through };
                 self.people.pause = Some((world.now() / 1000 + i64::from(seconds), critical_comes));
-                pause(&self.machine(), &wish).unwrap();
+                return disobeyed(pause(&self.machine(), &wish));
             }
             Event::Resume => {
                 self.people.pause = None;
-                resume(&self.machine()).unwrap();
+                return disobeyed(resume(&self.machine()));
             }
             Event::AgentStopped => {
                 world.host.borrow_mut().enabled = false;
@@ -259,7 +259,7 @@ impl Story {
     }
 
     /// The world calms down, and the timer goes on; what is wrong in the end.
-    fn calm_down(&mut self, wanted: usize) -> Option<String> {
+    fn calm_down(&mut self, wanted: usize) -> Option<Wrong> {
         self.world.tell(|| format!("calm: {} is offered", VERSIONS[wanted]));
         let world = Rc::clone(&self.world);
         let is_good = world.flaw(VERSIONS[wanted]) == Flaw::None;
@@ -271,11 +271,13 @@ impl Story {
         }
         // Somebody sets its clock, and starts the agent who wants it to run.
         if world.now() < NOON * 1000 {
-            self.happen(Event::Clock(i32::try_from(NOON - world.now() / 1000).unwrap()));
+            let _ = self.happen(Event::Clock(i32::try_from(NOON - world.now() / 1000).unwrap()));
         }
         world.pass(100_000);
         for event in [Event::Resume, Event::Unhold, Event::AgentStarted] {
-            self.happen(event);
+            if let Some(wrong) = self.happen(event) {
+                return Some(wrong);
+            }
         }
         let mut wrong = None;
         for _ in 0..if is_good { ENOUGH } else { ENOUGH_OF_IT } {
@@ -285,7 +287,7 @@ impl Story {
             let asked = match self.record["last"]["code"].as_str().unwrap_or_default() {
                 "held-back" => Asked::Force,
                 "blocked" => {
-                    self.happen(Event::Unhold);
+                    let _ = self.happen(Event::Unhold);
                     Asked::ByTimer
                 }
                 _ => Asked::ByTimer,
@@ -302,15 +304,18 @@ impl Story {
     }
 }
 
+fn disobeyed(ended: Result<(), Error>) -> Option<Wrong> {
+    ended.err().map(|error| Wrong::new(Rule::APersonIsObeyed, error.to_string()))
+}
+
 /// What is wrong with a history, how many runs it took, and how many of them died.
-fn live(root: &Path, events: &[Event], wanted: usize, tells: bool) -> (Option<String>, u64, u64) {
+fn live(root: &Path, events: &[Event], wanted: usize, tells: bool) -> (Option<Wrong>, u64, u64) {
     let mut story = Story::begin(root, tells);
-    for event in events {
-        if let Some(wrong) = story.happen(*event) {
-            return (Some(wrong), story.runs, story.deaths);
-        }
-    }
-    let wrong = story.calm_down(wanted);
+    // A panic outside of a run would end the test without a seed.
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        events.iter().find_map(|event| story.happen(*event)).or_else(|| story.calm_down(wanted))
+    }));
+    let wrong = ended.unwrap_or_else(|_| Some(Wrong::new(Rule::NothingPanics, "something beside the runs panicked")));
     (wrong, story.runs, story.deaths)
 }
 
@@ -351,11 +356,12 @@ fn in_every_history_the_agent_is_upgraded_only_as_allowed_and_never_left_down() 
                         let (wrong, ran, died) = live(&root, &events, wanted, false);
                         (runs, deaths) = (runs + ran, deaths + died);
                         if let Some(wrong) = wrong {
-                            let fails = |events: &[Event]| live(&root, events, wanted, false).0.is_some();
+                            // Another rule that a shorter one breaks is another failure.
+                            let fails = |events: &[Event]| live(&root, events, wanted, false).0.is_some_and(|w| w.rule == wrong.rule);
                             let short = shortest(events, fails);
                             eprintln!("history {seed} at its shortest:");
                             let why = live(&root, &short, wanted, true).0;
-                            panic!("history {seed}: {wrong}\n  SIMULATION={seed} cargo test simulat\n  at its shortest ({why:?}), from {BEFORE}, {} in the end:\n{short:#?}", VERSIONS[wanted]);
+                            panic!("history {seed}: {wrong:?}\n  SIMULATION={seed} cargo test simulat\n  at its shortest ({why:?}), from {BEFORE}, {} in the end:\n{short:#?}", VERSIONS[wanted]);
                         }
                     }
                     let _ = fs::remove_dir_all(&root);

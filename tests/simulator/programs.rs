@@ -8,6 +8,7 @@ use teleport_upgrade::host::command::{Answer, Argv};
 use teleport_upgrade::host::world::World;
 
 use super::history::{Death, Flaw};
+use super::rules::{Rule, Wrong};
 use super::world::{PACKAGE, Phase, Simulated};
 
 fn good(stdout: impl Into<String>) -> Answer {
@@ -177,11 +178,12 @@ impl Simulated {
             let mut host = self.host.borrow_mut();
             host.installed.push(version.clone());
             if host.orphan.is_some() {
-                host.violations.push(format!("{version} is installed while another package manager is at work"));
+                let what = format!("{version} is installed while another package manager is at work");
+                host.violations.push(Wrong::new(Rule::NeverTwoInstallsAtOnce, what));
             }
             if !host.allowed.contains(&version) {
                 let what = format!("{version} is installed, which nobody allows now (allowed: {:?})", host.allowed);
-                host.violations.push(what);
+                host.violations.push(Wrong::new(Rule::NeverOutsidePolicy, what));
             }
         }
         if self.flaw(&version) == Flaw::StopsAgent {

@@ -4,6 +4,32 @@
 use super::history::{Asked, VERSIONS};
 use super::world::{Phase, Simulated};
 
+/// The sentence that a history breaks. One that is made shorter has to break the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    NeverTwoInstallsAtOnce,
+    NeverOutsidePolicy,
+    NeverLeftDown,
+    EveryHistoryConverges,
+    TheRecordIsRead,
+    WhatIsSaidIsSo,
+    APersonIsObeyed,
+    NothingPanics,
+}
+
+/// That it was broken, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) rule: Rule,
+    how: String,
+}
+
+impl Wrong {
+    pub(super) fn new(rule: Rule, how: impl Into<String>) -> Self {
+        Self { rule, how: how.into() }
+    }
+}
+
 /// What the people around the host want.
 #[derive(Debug, Default)]
 pub(super) struct People {
@@ -80,35 +106,42 @@ pub(super) fn wrong_in_the_end(
     people: &People,
     wanted: &str,
     wanted_is_good: bool,
-) -> Option<String> {
+) -> Option<Wrong> {
+    let wrong = |rule, how| Some(Wrong::new(rule, how));
     let host = world.host.borrow();
     let agent = host.agent.as_ref().map(|agent| agent.version.as_str());
     let said = record["last"]["code"].as_str().unwrap_or_default();
     let runs = host.enabled && !people.unproven.contains(&host.version);
     if runs && agent.is_none() {
-        return Some(format!("the agent is down on {}; the last run said {said}", host.version));
+        return wrong(Rule::NeverLeftDown, format!("the agent is down on {}; the last run said {said}", host.version));
     }
     if host.phase != Phase::Whole {
-        return Some(format!("the package is {:?} on {}; the last run said {said}", host.phase, host.version));
+        return wrong(
+            Rule::EveryHistoryConverges,
+            format!("the package is {:?} on {}; the last run said {said}", host.phase, host.version),
+        );
     }
     // Nobody has seen the agent run on what is installed, and what is wanted is no good, either: that is a person's, and is tried again.
     let is_hopeless = !wanted_is_good && people.unproven.contains(&host.version);
     if !record["pending"].is_null() && !is_hopeless {
-        return Some(format!("something is pending: {}", record["pending"]));
+        return wrong(Rule::EveryHistoryConverges, format!("something is pending: {}", record["pending"]));
     }
     if !record["hold_owed"].is_null() {
-        return Some(format!("the hold is still to be left {}", record["hold_owed"]));
+        return wrong(Rule::EveryHistoryConverges, format!("the hold is still to be left {}", record["hold_owed"]));
     }
     if wanted_is_good && host.version != wanted {
-        return Some(format!("{} is installed and {wanted} is wanted; the last run said {said}", host.version));
+        return wrong(
+            Rule::EveryHistoryConverges,
+            format!("{} is installed and {wanted} is wanted; the last run said {said}", host.version),
+        );
     }
     if runs && agent != Some(host.version.as_str()) {
-        return Some(format!("{} is installed, and the agent runs {agent:?}", host.version));
+        return wrong(Rule::EveryHistoryConverges, format!("{} is installed, and the agent runs {agent:?}", host.version));
     }
     if wanted_is_good && said != "up-to-date" {
-        return Some(format!("all is well, and the last run said {said}"));
+        return wrong(Rule::WhatIsSaidIsSo, format!("all is well, and the last run said {said}"));
     }
     let honest = ["failed-before", "hindered", "package", "went-back", "up-to-date", "upgraded"];
     let is_honest = honest.contains(&said) || is_hopeless && said == "broken";
-    (!is_honest).then(|| format!("{wanted} is no good, and the last run said {said}"))
+    (!is_honest).then(|| Wrong::new(Rule::WhatIsSaidIsSo, format!("{wanted} is no good, and the last run said {said}")))
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::history::{Death, Flaw};
+use super::rules::Wrong;
 
 /// Wed 2026-11-25 12:00 UTC.
 pub(super) const NOON: i64 = 1_795_608_000;
@@ -75,7 +76,7 @@ pub(super) struct Host {
     pub(super) step: u32,
     /// What is allowed to be installed in this run, by rules of their own: see `rules.rs`.
     pub(super) allowed: Vec<String>,
-    pub(super) violations: Vec<String>,
+    pub(super) violations: Vec<Wrong>,
     pub(super) installed: Vec<String>,
 }
 
