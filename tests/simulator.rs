@@ -15,6 +15,7 @@
 )]
 
 mod history;
+mod lessons;
 mod programs;
 mod rules;
 mod world;
@@ -40,6 +41,7 @@ use teleport_upgrade::upgrade::pause::{End, Wish, pause, resume};
 use teleport_upgrade::upgrade::{Outcome, rollback, run};
 
 use self::history::{Asked, Death, Event, Flaw, VERSIONS, shortest};
+use self::lessons::Ended;
 use self::rules::{People, Rule, Wrong, allowed, wrong_in_the_end};
 use self::world::{BEFORE, Died, NOON, Simulated};
 
@@ -143,6 +145,7 @@ impl Story {
         let before = self.world.host.borrow().version.clone();
         let was_down = self.world.host.borrow().agent.is_none();
         self.people.look(now);
+        let begun = self.people.lessons.begin(&self.world, asked, &self.record);
         let allowed = allowed(&self.world, &self.record, &self.people, asked);
         {
             let mut host = self.world.host.borrow_mut();
@@ -183,6 +186,8 @@ impl Story {
         if is_of_this_run && sees && last["inputs"]["schedule"]["state"] == "read" {
             self.people.blind_since = None;
         }
+        let ended = Ended { killed: !came_to_its_end, record: &self.record };
+        self.people.lessons.end(&self.world, &begun, &ended);
         self.world.host.borrow_mut().violations.pop()
     }
 

@@ -9,7 +9,7 @@ use teleport_upgrade::host::world::World;
 
 use super::history::{Death, Flaw};
 use super::rules::{Rule, Wrong};
-use super::world::{PACKAGE, Phase, Simulated};
+use super::world::{Host, PACKAGE, Phase, Simulated};
 
 fn good(stdout: impl Into<String>) -> Answer {
     Answer { success: true, ending: "exit code 0".into(), stdout: stdout.into(), stderr: String::new() }
@@ -181,10 +181,8 @@ impl Simulated {
                 let what = format!("{version} is installed while another package manager is at work");
                 host.violations.push(Wrong::new(Rule::NeverTwoInstallsAtOnce, what));
             }
-            if !host.allowed.contains(&version) {
-                let what = format!("{version} is installed, which nobody allows now (allowed: {:?})", host.allowed);
-                host.violations.push(Wrong::new(Rule::NeverOutsidePolicy, what));
-            }
+            let Host { allowed, begun, version: now, phase, violations, .. } = &mut *host;
+            violations.extend(allowed.judge(&version, (now, *phase), begun));
         }
         if self.flaw(&version) == Flaw::StopsAgent {
             self.stop_agent();

@@ -2,6 +2,7 @@
 //! the end.
 
 use super::history::{Asked, VERSIONS};
+use super::lessons::Lessons;
 use super::world::{Phase, Simulated};
 
 /// The sentence that a history breaks. One that is made shorter has to break the same.
@@ -42,6 +43,8 @@ pub(super) struct People {
     pub(super) unproven: Vec<String>,
     /// Since when each run has seen no window that ends in the future.
     pub(super) blind_since: Option<i64>,
+    /// What earlier runs taught.
+    pub(super) lessons: Lessons,
 }
 
 impl People {
@@ -72,30 +75,56 @@ impl People {
     }
 }
 
-/// The versions that may be installed in a run that begins now.
-pub(super) fn allowed(world: &Simulated, record: &serde_json::Value, people: &People, asked: Asked) -> Vec<String> {
+/// What may be installed in a run; what one has begun may be finished besides, as long as the package is not whole.
+#[derive(Debug, Default)]
+pub(super) struct Allowed {
+    /// What may be begun.
+    targets: Vec<String>,
+    /// What may be put back.
+    ways_back: Vec<String>,
+}
+
+impl Allowed {
+    /// Whether installing that on a host which is on `now` breaks a rule; what may be begun is `begun` then.
+    pub(super) fn judge(&mut self, version: &str, now: (&str, Phase), begun: &mut Option<String>) -> Option<Wrong> {
+        if now.1 == Phase::Whole {
+            // Whatever comes of it, and whatever this run has done before.
+            self.ways_back.push(now.0.to_owned());
+        }
+        if self.targets.iter().any(|target| target == version) {
+            *begun = Some(version.to_owned());
+            return None;
+        }
+        let finishes = now.1 != Phase::Whole && begun.as_deref() == Some(version);
+        let is_fine = finishes || self.ways_back.iter().any(|before| before == version);
+        let what = || format!("{version} is installed, which nobody allows now ({self:?}; begun: {begun:?}, now {now:?})");
+        (!is_fine).then(|| Wrong::new(Rule::NeverOutsidePolicy, what()))
+    }
+}
+
+/// What may be installed in a run that begins now.
+pub(super) fn allowed(world: &Simulated, record: &serde_json::Value, people: &People, asked: Asked) -> Allowed {
     let now = world.now() / 1000;
     let host = world.host.borrow();
-    // The way back, always.
-    let mut versions = vec![host.version.clone()];
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-    if !record["pending"].is_null() {
-        // What was begun may be finished, and gone back from.
-        versions.extend(
-            [&record["pending"]["to"], &record["pending"]["from"], &record["pending"]["database"]].into_iter().filter_map(text),
-        );
+    let mut ways_back = Vec::new();
+    if host.begun.is_some() {
+        ways_back.extend([&record["pending"]["from"], &record["pending"]["database"]].into_iter().filter_map(text));
     }
+    let mut versions = Vec::new();
     if asked == Asked::Rollback {
         versions.extend(record["upgrades"].as_array().into_iter().flatten().filter_map(|made| text(&made["from"])));
     }
     // What an earlier run has left is settled first, and a window may open meanwhile.
     let later = if record["pending"].is_null() { 1 } else { 700 };
-    if let Some(offered) = host.server.as_ref().filter(|_| people.allow(asked, host.critical, now, later)) {
-        versions.push(offered.clone());
-    }
+    let permits = |offered: &&String| {
+        people.allow(asked, host.critical, now, later)
+            && (asked == Asked::Force || people.lessons.permit(offered, host.critical, now, later))
+    };
+    versions.extend(host.server.as_ref().filter(permits).cloned());
     // A lower major version never, whoever asks.
     versions.retain(|version| version != VERSIONS[4]);
-    versions
+    Allowed { targets: versions, ways_back }
 }
 
 /// What is wrong with a host on which the world has calmed down and that has had all the time it needs; nothing, if all is well. `wanted` is

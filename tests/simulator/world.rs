@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::history::{Death, Flaw};
-use super::rules::Wrong;
+use super::rules::{Allowed, Wrong};
 
 /// Wed 2026-11-25 12:00 UTC.
 pub(super) const NOON: i64 = 1_795_608_000;
@@ -75,7 +75,9 @@ pub(super) struct Host {
     pub(super) death: Option<(u32, Death)>,
     pub(super) step: u32,
     /// What is allowed to be installed in this run, by rules of their own: see `rules.rs`.
-    pub(super) allowed: Vec<String>,
+    pub(super) allowed: Allowed,
+    /// What a run that was allowed to has begun to install, and that is not settled.
+    pub(super) begun: Option<String>,
     pub(super) violations: Vec<Wrong>,
     pub(super) installed: Vec<String>,
 }
@@ -110,7 +112,8 @@ impl Simulated {
                 orphan: None,
                 death: None,
                 step: 0,
-                allowed: Vec::new(),
+                allowed: Allowed::default(),
+                begun: None,
                 violations: Vec::new(),
                 installed: vec![BEFORE.into()],
             }),
@@ -119,15 +122,8 @@ impl Simulated {
         for gone in [STATE, "etc/teleport-upgrade.d", "proc", "run", "usr", "bin"] {
             let _ = fs::remove_dir_all(root.join(gone));
         }
-        for there in [
-            "etc/teleport-upgrade.d",
-            "proc/sys/kernel/random",
-            "run/systemd/system",
-            "usr/local/bin",
-            "var/lib",
-            "var/lib/dpkg",
-            "bin",
-        ] {
+        let directories = ["etc/teleport-upgrade.d", "proc/sys/kernel/random", "run/systemd/system", "usr/local/bin"];
+        for there in directories.into_iter().chain(["var/lib/dpkg", "bin"]) {
             fs::create_dir_all(root.join(there)).unwrap();
         }
         world.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
