@@ -187,8 +187,8 @@ impl Story {
             self.people.blind_since = None;
         }
         let ended = Ended { killed: !came_to_its_end, record: &self.record };
-        self.people.lessons.end(&self.world, &begun, &ended);
-        self.world.host.borrow_mut().violations.pop()
+        let wrong = self.people.lessons.end(&self.world, &begun, &ended);
+        self.world.host.borrow_mut().violations.pop().or(wrong)
     }
 
     fn happen(&mut self, event: Event) -> Option<Wrong> {
@@ -250,6 +250,7 @@ impl Story {
             }
             Event::AgentStopped => {
                 world.host.borrow_mut().enabled = false;
+                self.people.lessons.nothing_owed();
                 world.stop_agent();
             }
             Event::AgentStarted => {

@@ -1,9 +1,10 @@
-//! What the world has seen of the runs, and what it makes of one: of what may not be begun after it. Known from the host, not
+//! What the world has seen of the runs, and what it makes of one: of its end, and of what may not be begun after it. Known from the host, not
 //! from what the program remembers. Where a killed run may have changed what counts, nothing is claimed.
 
 use teleport_upgrade::host::machine::BUILT;
 
-use super::history::Asked;
+use super::history::{Asked, Flaw};
+use super::rules::{Rule, Wrong};
 use super::world::{Phase, Simulated};
 
 /// A version that was left or that failed, and when the run that did it began and ended.
@@ -29,6 +30,8 @@ pub(super) struct Lessons {
     left: Option<Past>,
     /// Since when what was left is offered again.
     returning: Option<i64>,
+    /// Whether a run was killed that had, or may have had, an agent in its hands that was well.
+    owed: bool,
 }
 
 /// A run that begins, as the world sees it.
@@ -38,6 +41,8 @@ pub(super) struct Begun {
     offered: Option<String>,
     version: String,
     was_pending: bool,
+    /// The agent ran, on a version that is good.
+    was_well: bool,
     installs: usize,
 }
 
@@ -84,12 +89,20 @@ impl Lessons {
             offered,
             version: host.version.clone(),
             was_pending: !record["pending"].is_null(),
+            was_well: host.enabled && host.agent.as_ref().is_some_and(|agent| world.flaw(&agent.version) == Flaw::None),
             installs: host.installed.len(),
         }
     }
 
-    /// It ended: what it taught.
-    pub(super) fn end(&mut self, world: &Simulated, begun: &Begun, ended: &Ended) {
+    /// A person stops the agent, or it is seen to run.
+    pub(super) fn nothing_owed(&mut self) {
+        self.owed = false;
+    }
+
+    /// It ended: what it did wrong, and what it taught.
+    pub(super) fn end(&mut self, world: &Simulated, begun: &Begun, ended: &Ended) -> Option<Wrong> {
+        let owed = (self.owed || begun.was_well) && world.host.borrow().enabled;
+        self.owed = owed && (ended.killed || world.host.borrow().agent.is_none());
         if ended.record["pending"].is_null() {
             world.host.borrow_mut().begun = None;
         }
@@ -97,9 +110,10 @@ impl Lessons {
             if begun.was_pending || world.host.borrow().installed.len() > begun.installs {
                 (self.failed, self.held_back, self.left, self.returning) = (None, None, None, None);
             }
-            return;
+            return None;
         }
         self.learn(world, begun, ended.record);
+        left_down(world, begun, owed, ended.record).or_else(|| untrue(world, begun, ended.record))
     }
 
     fn learn(&mut self, world: &Simulated, begun: &Begun, record: &serde_json::Value) {
@@ -126,4 +140,37 @@ impl Lessons {
             self.held_back = Some(seen.to_owned());
         }
     }
+}
+
+/// DEFECT: what a later run could not settle is forgotten where nobody can be asked what is wanted, or the next step is forbidden: it ends as if
+/// nothing were wrong with the agent (histories 19128 and 28050). To be empty.
+const HIDES_IT: [&str; 4] = ["network", "server", "repository", "blocked"];
+
+/// An agent that ran on a good version runs after a run that came to its end, or a person is called (11).
+fn left_down(world: &Simulated, begun: &Begun, owed: bool, record: &serde_json::Value) -> Option<Wrong> {
+    let host = world.host.borrow();
+    let (exit, code) = (record["last"]["exit"].as_u64().unwrap_or_default(), record["last"]["code"].as_str().unwrap_or_default());
+    let says_so = exit == 11 || !begun.was_well && (code == "busy" || HIDES_IT.contains(&code));
+    let what = || format!("on {} ({:?}) the agent is down after a run that ended with {exit}, {code}", host.version, host.phase);
+    (owed && host.agent.is_none() && !says_so).then(|| Wrong::new(Rule::NeverLeftDown, what()))
+}
+
+/// What a run that came to its end says of the host has to be so.
+fn untrue(world: &Simulated, begun: &Begun, record: &serde_json::Value) -> Option<Wrong> {
+    let host = world.host.borrow();
+    let code = record["last"]["code"].as_str().unwrap_or_default();
+    let change = record["upgrades"].as_array().and_then(|made| made.last());
+    let is_on = |version: Option<&str>| host.phase == Phase::Whole && version == Some(host.version.as_str());
+    let is_true = match code {
+        "upgraded" | "up-to-date" => is_on(begun.offered.as_deref()) && world.binary() == begun.offered,
+        "went-back" => is_on(change.and_then(|change| change["from"].as_str())),
+        // What a killed upgrade had begun is gone back from.
+        "rolled-back" if change.is_some_and(|change| change["code"] == "went-back") => {
+            is_on(change.and_then(|c| c["from"].as_str()))
+        }
+        "rolled-back" => is_on(change.and_then(|change| change["to"].as_str())),
+        _ => true,
+    };
+    let what = || format!("{code} is said; {:?} was offered, {} is installed ({:?})", begun.offered, host.version, host.phase);
+    (!is_true).then(|| Wrong::new(Rule::WhatIsSaidIsSo, what()))
 }
