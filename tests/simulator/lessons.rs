@@ -142,15 +142,11 @@ impl Lessons {
     }
 }
 
-/// DEFECT: what a later run could not settle is forgotten where nobody can be asked what is wanted, or the next step is forbidden: it ends as if
-/// nothing were wrong with the agent (histories 19128 and 28050). To be empty.
-const HIDES_IT: [&str; 4] = ["network", "server", "repository", "blocked"];
-
 /// An agent that ran on a good version runs after a run that came to its end, or a person is called (11).
 fn left_down(world: &Simulated, begun: &Begun, owed: bool, record: &serde_json::Value) -> Option<Wrong> {
     let host = world.host.borrow();
     let (exit, code) = (record["last"]["exit"].as_u64().unwrap_or_default(), record["last"]["code"].as_str().unwrap_or_default());
-    let says_so = exit == 11 || !begun.was_well && (code == "busy" || HIDES_IT.contains(&code));
+    let says_so = exit == 11 || !begun.was_well && code == "busy";
     let what = || format!("on {} ({:?}) the agent is down after a run that ended with {exit}, {code}", host.version, host.phase);
     (owed && host.agent.is_none() && !says_so).then(|| Wrong::new(Rule::NeverLeftDown, what()))
 }
