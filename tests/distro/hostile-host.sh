@@ -9,6 +9,17 @@ SECRET=zz-nobody-may-read-this
 # besides what is its own. DYING=fine where the limits leave it no other way.
 THROUGH=()
 export SURROUNDINGS='' MAY_CHANGE='' DYING=''
+# What it may start besides the agent, by name: what these cases have need of, since whatever is started is watched no further. No shell, nor
+# is one behind such a name; INTERPRETER is what is. WORKER makes the changes. ABROAD is what our program itself has to do outside of its
+# state: dnf's hold lies in the repository's file, and what dnf downloads in its cache, from where it is moved. Then what the package manager
+# writes in /etc.
+case $MANAGER in
+    apt) MAY_START='apt-cache|apt-get|apt-mark|dpkg-query|md5sum|systemctl' INTERPRETER=NONE WORKER=apt-get ABROAD=NOWHERE THEIRS_IN_ETC=NOTHING ;;
+    dnf) MAY_START='dnf|rpm|systemctl' INTERPRETER='python3[.0-9]*' WORKER=dnf THEIRS_IN_ETC=NOTHING
+        ABROAD='/etc/yum\.repos\.d/teleport\.repo(\.new)?|/var/cache/dnf/teleport-[0-9a-f]+/packages/teleport-ent-[0-9.]+-1\.[a-z0-9_]+\.rpm' ;;
+    zypper) MAY_START='zypper|rpm|systemctl' INTERPRETER=NONE WORKER=zypper ABROAD=NOWHERE THEIRS_IN_ETC=/etc/zypp/locks ;;
+esac
+export MAY_START INTERPRETER
 # Every variable that makes some program run or read something of somebody else's. EVIL=no goes without, where the surroundings start others.
 export EVIL=yes
 
@@ -46,7 +57,7 @@ lay_traps() {
     printf 'open("/tmp/evil/ran", "w")\n' >/tmp/evil/sitecustomize.py
     printf 'DPkg::Pre-Invoke { "touch /tmp/evil/ran"; };\n' >/tmp/evil/apt.conf
     chmod 755 /tmp/evil/evil
-    for name in apt-cache apt-get apt-mark dpkg dpkg-deb dpkg-query gpgv md5sum sh systemctl systemd-run teleport; do ln -s evil "/tmp/evil/$name"; done
+    for name in apt-cache apt-get apt-mark dnf dpkg dpkg-deb dpkg-query gpgv md5sum python3 rpm sh systemctl systemd-run teleport zypper; do ln -s evil "/tmp/evil/$name"; done
     mkfifo /tmp/evil/pipe
     cat >/run/lab/evil <<'SHELL'
 export PATH=/tmp/evil HOME=/tmp/evil TMPDIR=/tmp/evil TMP=/tmp/evil TEMP=/tmp/evil SHELL=/tmp/evil/evil PWD=/tmp/evil USER=nobody
@@ -68,7 +79,7 @@ judge() {
         my ($state, $may) = @ARGV;
         my (@wrong, $ended);
         my %value = (PATH => "/usr/sbin:/usr/bin:/sbin:/bin", HOME => "/root", LC_ALL => "C.UTF-8", DEBIAN_FRONTEND => "noninteractive",
-            APT_LISTCHANGES_FRONTEND => "none", NEEDRESTART_SUSPEND => "1", NO_PROXY => "localhost");
+            APT_LISTCHANGES_FRONTEND => "none", NEEDRESTART_SUSPEND => "1", NO_PROXY => "localhost", ZYPP_CONF => "$state/private/zypp.conf");
         open my $seen, "<", "/run/lab/seen" or die "nothing was seen\n";
         while (my $line = <$seen>) {
             chomp $line;
@@ -80,7 +91,8 @@ judge() {
                 $what eq "write" || $what eq "change" ? $ours :
                 $what eq "failed" ? $parts[0] eq "read" || $ours :
                 $what eq "say" ? $place =~ m{^/(?:run/lab/(?:out|said)|dev/(?:null|full))$} :
-                $what eq "start" ? $place =~ m{^(?:/usr/sbin|/usr/bin|/sbin|/bin)/[^/.][^/]*$|^/usr/local/bin/teleport$} :
+                $what eq "start" ? $place =~ m{^(?:/usr/sbin|/usr/bin|/sbin|/bin)/(?:$ENV{MAY_START})$|^/usr/local/bin/teleport$} :
+                $what eq "started" ? $place =~ m{^(?:/usr)?/s?bin/(?:$ENV{MAY_START}|$ENV{INTERPRETER})$|^/usr/local/bin/teleport$} :
                 $what eq "variable" ? $place =~ m{^([^=]+)=(.*)$} && ($value{$1} // "no\n") eq $2 :
                 $what eq "descriptor" ? ($parts[0] == 0 ? $place eq "/dev/null" :
                     $parts[0] < 3 && $place =~ m{^(?:pipe:.*|/dev/null|\Q$state\E/private/packages\.log)$}) :
@@ -97,6 +109,17 @@ judge() {
     [[ ! -e /tmp/evil/ran ]] || failed 'something of somebody else was run'
 }
 
+# Names, kinds, modes, owners and contents.
+in_etc() {
+    find /etc -printf '%p %y %m %U:%G %l\n' | sort
+    find /etc -type f -exec sha256sum {} + | sort -k2
+}
+# expect_etc_is BEFORE: but for what stands in the settings that came with the package and in what a hold is written to.
+expect_etc_is() {
+    local difference may="/etc/teleport-standin\.conf|$ABROAD|$THEIRS_IN_ETC"
+    difference=$(diff <(printf '%s\n' "$1") <(in_etc) | grep '^[<>]' | grep -vE "^[<>] [0-9a-f]{64}  ($may)\$|^> $THEIRS_IN_ETC f 644 0:0 \$" || true)
+    [[ -z $difference ]] || failed "expected nothing else to change in /etc, but:"$'\n'"$difference"
+}
 expect_started() { grep -qE "^start"$'\t'".*/$1$" $SEEN || failed "expected it to start $1"; }
 # Of this run's record: whole, and of this version.
 expect_sound_record() { perl -MJSON::PP -0777 -e 'decode_json(<STDIN>)' <"$STATE/record.json" || failed 'the record is no JSON'; }
