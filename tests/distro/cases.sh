@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=tests/distro/sandbox.sh
 source "$(dirname "${BASH_SOURCE[0]}")/sandbox.sh"
 
-suites=(apt kube repositories trust hostile systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
+suites=(apt kube repositories trust hostile dnf_hostile zypper_hostile systemd package package_systemd dnf zypper dnf_systemd zypper_systemd dnf_package_systemd zypper_package_systemd
     package_bare dnf_bare zypper_bare package_bare_systemd dnf_bare_systemd zypper_bare_systemd
     package_pages_systemd package_server_systemd dnf_server_systemd zypper_server_systemd watch_systemd)
 results=$1
@@ -32,6 +32,8 @@ files_of() {
         systemd) echo systemd going_back going_back_slow kills manager_kills; [[ ${FULL:-} != 1 ]] || echo faults ;;
         dnf_systemd|zypper_systemd) echo systemd going_back; [[ ${FULL:-} != 1 ]] || echo going_back_slow kills manager_kills faults ;;
         dnf_package_systemd|zypper_package_systemd) echo updater_systemd accounts rpm_package_systemd ;;
+        hostile) echo hostile whole_life ;;
+        dnf_hostile|zypper_hostile) echo whole_life ;;
         kube) echo kube; [[ ${FULL:-} != 1 ]] || echo kube_slow ;;
         package) echo package; [[ ${FULL:-} != 1 ]] || echo package_arm64 ;;
         package_systemd) echo updater_systemd accounts package_systemd ;;

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # shared with the cases
-# Sourced by the cases of hostile.sh: our program under tests/programs/watcher.c, in an environment that is full of traps, and the judgement
+# Sourced by the cases of hostile.sh and whole_life.sh: our program under tests/programs/watcher.c, in an environment that is full of traps, and the judgement
 # of what it did.
 
 WATCHER=/run/lab/bin/watcher
