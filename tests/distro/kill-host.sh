@@ -229,6 +229,7 @@ fault_sweep() {
 
 bears() { # bears POINT ERROR[+]
     local name at=$1 error=${2%+}
+    local -A number=([ENOSPC]=28 [EIO]=5 [EROFS]=30 [EINTR]=4)
     [[ $2 != *+ ]] || at+=+
     as_before "$operation"
     code=0
@@ -243,8 +244,10 @@ bears() { # bears POINT ERROR[+]
     name=$(awk '{ print $NF }' "$STRUCK")
     name=${name%.new}
     [[ $2 != *+ ]] || name=$STATE
-    # Some runs make a call more or less before it: then it is no file that was struck.
-    [[ $name == /* ]] || name=''
+    # Some runs make a call more or less before it: then it is no file that was struck, and what can be said is what the call came to. A
+    # short write there is gone on with. No kernel fails a wait like that, so what is said of one tells nothing.
+    [[ $name == /* ]] || name="(os error ${number[$error]:-of none})"
+    [[ $(awk '{ print $3 }' "$STRUCK") != wait* ]] || name=''
     # What nobody needs may fail in silence; but then everything else is well.
     if [[ $code == 0 ]]; then
         expect_version "$([[ $operation == upgrade ]] && echo 16.2.0 || echo 16.1.7)"
