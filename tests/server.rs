@@ -321,7 +321,7 @@ fn a_wrong_command_line_is_answered_with_what_is_wrong_and_the_help() {
         (vec!["serve", "--config", "x", "--windows", "3"], "--windows does not go with \"serve\""),
         (vec!["check-config", "x", "y"], "\"y\" is one word too many"),
         (vec!["schedule"], "schedule wants a file"),
-        (vec!["schedule", "x", "--from", "tomorrow"], "\"tomorrow\" is no time such as"),
+        (vec!["schedule", "x", "--from", "tomorrow"], "--from: \"tomorrow\" is no time such as"),
         (vec!["publish", "--config", "x"], "publish wants a directory"),
     ] {
         let (exit, out, said) = run(&words);

@@ -16,6 +16,8 @@ use crate::kube::outside::{Deadline, USER_AGENT, read};
 use crate::kube::pods::{Pod, pods};
 use crate::kube::query::escaped;
 use crate::kube::workload::{Kind, Workload};
+use crate::offers::client::Limits;
+use crate::offers::failure::{Asked, Failure};
 
 /// No object is larger: etcd takes 1.5 MiB.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -247,7 +249,7 @@ impl Api {
             Some(text) => self.run(request.body(text).map_err(nonsense)?, limit),
             None => self.run(request.body(()).map_err(nonsense)?, limit),
         };
-        answer.map_err(|error| self.failed(path, &error.to_string()))
+        answer.map_err(|error| self.unanswered(path, &error))
     }
 
     fn run(&self, request: Request<impl ureq::AsSendBody>, limit: Option<Duration>) -> Result<Response<Body>, ureq::Error> {
@@ -259,10 +261,22 @@ impl Api {
         Error::new(Class::Network, format!("{}{path}: {why}", self.server), "it is tried again; is the API server well?")
     }
 
+    /// Why there was no answer, in the words that are used of other servers, too.
+    fn unanswered(&self, path: &str, error: &ureq::Error) -> Error {
+        let limits = Limits { connect: PATIENCE, read: SILENCE, overall: PATIENCE };
+        let url = format!("{}{path}", self.server);
+        let asked = Asked { url: &url, via: None, authorities: "the bundle of the cluster", limits: &limits };
+        let (Failure::Passing(error) | Failure::Lasting(error)) = asked.explain(error);
+        let next =
+            "it is tried again; is the API server well, and are its address and its authority still those that are configured?";
+        Error { next: next.into(), ..error }
+    }
+
     /// What a status that is no success means, with the server's own words.
     fn trouble(&self, path: &str, code: u16, response: Response<Body>) -> Trouble {
-        let status: Status =
-            whole(response, 64 * 1024).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let body = whole(response, 64 * 1024).unwrap_or_default();
+        let other = |_| Status { message: if body.is_empty() { String::new() } else { quoted(&body) } };
+        let status: Status = serde_json::from_slice(&body).unwrap_or_else(other);
         match code {
             404 => return Trouble::Missing,
             409 => return Trouble::Conflict,

@@ -138,7 +138,8 @@ fn help() -> String {
     help.extend(SWITCHES.iter().map(|(flag, meaning)| row(format!("--{flag}"), meaning)));
     help.push_str(
         "\nThe annotation teleport.dev/skipreconcile: \"true\" of the workload suspends everything; any change of it, such as of the annotation\n\
-         debug.teleport.dev/trigger-event, makes it look at once. SSL_CERT_FILE adds authorities to the system's.\n\
+         debug.teleport.dev/trigger-event, makes it look at once. SSL_CERT_FILE adds authorities to the system's;\n\
+         HTTPS_PROXY, ALL_PROXY and NO_PROXY are for all but the API server.\n\
          --pull-credentials=docker reads config.json, or else .dockerconfigjson, in DOCKER_CONFIG or ~/.docker anew for each image: mount a\n\
          secret of the type kubernetes.io/dockerconfigjson there, and whatever renews it is followed.\n\
          Exit codes: 0 told to end, 64 wrong command line, 70 internal, 78 configuration.\n",

@@ -85,8 +85,10 @@ fn value(entries: &Entries<'_>, key: &str, mistakes: &mut Vec<Mistake>) -> Optio
 }
 
 fn read(cluster: &Entries<'_>, user: &Entries<'_>, mistakes: &mut Vec<Mistake>) -> Result<Context, String> {
-    let server = value(cluster, "server", mistakes).filter(|server| server.starts_with("https://"));
-    let server = server.ok_or("has a cluster without a `server` that begins with https://")?.trim_end_matches('/').to_owned();
+    let server = value(cluster, "server", mistakes)
+        .filter(|server| server.starts_with("https://") && server.bytes().all(|byte| byte.is_ascii_graphic()));
+    let server =
+        server.ok_or("has a cluster without a `server` that is an address with https://")?.trim_end_matches('/').to_owned();
     for (unknown, why) in [("proxy-url", "a proxy"), ("tls-server-name", "another name in its certificate")] {
         if value(cluster, unknown, mistakes).is_some() {
             return Err(format!("has a cluster with `{unknown}`: {why} is not known here"));
@@ -179,7 +181,7 @@ contexts:
         assert!(wrong(FILE, Some("three")).starts_with("has a user with neither `token` nor "));
         assert_eq!(
             wrong(&FILE.replace("https://127", "http://127"), None),
-            "has a cluster without a `server` that begins with https://"
+            "has a cluster without a `server` that is an address with https://"
         );
         assert_eq!(wrong(&FILE.replace("Q0E=", "'?'"), Some("two")), "has a `certificate-authority-data` that is no Base64");
         let by_proxy = FILE.replace("certificate-authority: ca.crt", "certificate-authority: ca.crt, proxy-url: http://p");

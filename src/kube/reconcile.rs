@@ -238,7 +238,11 @@ impl Updater {
         });
         match self.api.tell(&event, deadline) {
             Ok(()) => self.told = Some((reason.to_owned(), message.to_owned(), now)),
-            Err(trouble) => self.voice.debug("An event cannot be written", &[("err", format!("{trouble:?}"))]),
+            Err(Trouble::Failed(error)) => {
+                self.voice.warning("An event cannot be written", &[("err", error.what), ("next", error.next)])
+            }
+            // Its namespace is going away.
+            Err(_) => {}
         }
     }
 

@@ -141,7 +141,7 @@ impl<'a> VersionServer<'a> {
                 let mut error = self.asked(&url).answered(Class::Server, &instead);
                 if body.trim_ascii_start().starts_with(b"<") {
                     error.next = format!(
-                        "a web page answers: check the path in endpoint, and that no login page of the network is in between; {}",
+                        "a web page answers: check the path of its address, and that no login page of the network is in between; {}",
                         error.next
                     );
                 }

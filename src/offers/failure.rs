@@ -12,7 +12,7 @@ use crate::offers::client::Limits;
 use crate::rules::moment::Moment;
 
 /// A failed exchange.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The network, or a server under load: may pass.
     Passing(Error),
     /// Asking again would bring the same answer.
@@ -20,13 +20,13 @@ pub(super) enum Failure {
 }
 
 /// What was asked, and how: everything a sentence about it needs.
-pub(super) struct Asked<'a> {
-    pub(super) url: &'a str,
+pub(crate) struct Asked<'a> {
+    pub(crate) url: &'a str,
     /// The proxy, without its password.
-    pub(super) via: Option<&'a str>,
+    pub(crate) via: Option<&'a str>,
     /// What the trusted authorities are called.
-    pub(super) authorities: &'a str,
-    pub(super) limits: &'a Limits,
+    pub(crate) authorities: &'a str,
+    pub(crate) limits: &'a Limits,
 }
 
 impl Asked<'_> {
@@ -46,7 +46,7 @@ impl Asked<'_> {
     }
 
     /// What an error of the HTTP client means.
-    pub(super) fn explain(&self, error: &ureq::Error) -> Failure {
+    pub(crate) fn explain(&self, error: &ureq::Error) -> Failure {
         if let Some(cause) = tls_cause(error) {
             return Failure::Lasting(self.refused(cause));
         }
@@ -80,7 +80,7 @@ impl Asked<'_> {
         let rustls::Error::InvalidCertificate(reason) = cause else {
             return match cause {
                 rustls::Error::InvalidMessage(_) => {
-                    with(Class::Network, "what answers there does not speak TLS", "check the port in endpoint")
+                    with(Class::Network, "what answers there does not speak TLS", "check the port of its address")
                 }
                 rustls::Error::PeerIncompatible(_) | rustls::Error::AlertReceived(_) => {
                     let why = format!("no common TLS of version 1.2 or newer ({cause})");
@@ -99,7 +99,7 @@ impl Asked<'_> {
             Refused::NotValidForName | Refused::NotValidForNameContext { .. } => with(
                 Class::Network,
                 &format!("its certificate is for {}", names(reason)),
-                "check the host in endpoint; a login page of the network looks the same",
+                "check the host of its address; a login page of the network looks the same",
             ),
             Refused::Expired => with(Class::Network, "its certificate has expired", clock),
             Refused::ExpiredContext { time, not_after } => {
@@ -114,6 +114,12 @@ impl Asked<'_> {
                     format!("its certificate is valid from {}, and this host's clock says {}", moment(not_before), moment(time));
                 with(Class::Clock, &why, clock)
             }
+            // What `openssl req -x509` makes unless it is told otherwise; rustls has no variant for it.
+            other if other.to_string().contains("CaUsedAsEndEntity") => with(
+                Class::Network,
+                "its certificate is one of an authority, not of a server",
+                "let the server show one with basicConstraints=CA:FALSE",
+            ),
             other => {
                 let why = format!("its certificate is not acceptable ({})", quoted(other.to_string().as_bytes()));
                 self.unreachable(Class::Network, &why)

@@ -5,7 +5,7 @@
 
 pub mod authorities;
 pub mod client;
-mod failure;
+pub(crate) mod failure;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 pub mod proxy;

@@ -118,6 +118,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Action, String> {
     while let Some(argument) = parser.next().map_err(said)? {
         match argument {
             Short('h') | Long("help") => return Ok(Action::Help),
+            Short('V') | Long("version") => return Ok(Action::Version(concat!("v", env!("CARGO_PKG_VERSION"), "\n"))),
             Long("config") => given.configuration = Some(parser.value().map_err(said)?.into()),
             Long("maintenance") => given.maintenance = Some(parser.value().map_err(said)?.into()),
             Long("listen") => {
@@ -141,7 +142,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Action, String> {
                 let text = parser.value().and_then(|value| value.string()).map_err(said)?;
                 // A schedule is in UTC, and so is this.
                 let utc = |_| Some(time::UtcOffset::UTC);
-                given.from = Some(moment(&text, &utc)?);
+                given.from = Some(moment(&text, &utc).map_err(|why| format!("--from: {why}"))?);
             }
             Long("raw") => given.raw = Some(()),
             Value(word) => given.words.push(word.string().map_err(said)?),
@@ -162,7 +163,7 @@ impl Given {
         self.fits(words.first().copied().unwrap_or_default())?;
         let configuration = |given: Option<PathBuf>| given.ok_or("--config FILE is missing");
         match words.as_slice() {
-            ["help"] => Ok(Action::Help),
+            ["help", ..] => Ok(Action::Help),
             ["version"] if self.raw.is_some() => Ok(Action::Version(concat!(env!("CARGO_PKG_VERSION"), "\n"))),
             ["version"] => Ok(Action::Version(concat!("v", env!("CARGO_PKG_VERSION"), "\n"))),
             ["serve"] => Ok(Action::Serve(Serve {
@@ -179,7 +180,7 @@ impl Given {
             ["publish"] => Err("publish wants a directory".into()),
             ["check-config" | "schedule"] => Err(format!("{} wants a file", words.join(" "))),
             [] => Err("no command".into()),
-            ["help" | "version" | "serve" | "publish" | "check-config" | "schedule", .., last] => {
+            ["version" | "serve" | "publish" | "check-config" | "schedule", .., last] => {
                 Err(format!("{last:?} is one word too many"))
             }
             [other, ..] => Err(format!("there is no command {other:?}")),

@@ -23,6 +23,9 @@ const OWN: [&str; 4] = ["proxy_service", CHANNELS, CLUSTER, STALE];
 const TELEPORTS: [&str; 5] = ["teleport", "auth_service", "ssh_service", "version", "proxy_service"];
 /// For how many hours an answer is good that cannot be had anew.
 const STALE_HOURS: u16 = 24;
+/// A key that stands for others, elsewhere in the file: there might be channels among them.
+const MERGE: &str = "<<";
+const MERGED: &str = "is a merge key, which is not followed here: write out what it stands for";
 /// The names of what lies below a channel: no part of a channel's name.
 const QUESTIONS: [&str; 3] = ["version", "critical", "schedule"];
 
@@ -48,6 +51,10 @@ pub fn parse(text: &str) -> Result<Configuration, Vec<Mistake>> {
     for yaml in &documents {
         let node = Node::top(yaml);
         if is_maintenance(yaml) {
+            if let Some((_, value)) = node.entries(&mut Vec::new()).into_iter().find(|(key, _)| OWN.contains(key)) {
+                let what = format!("stands in one document with a {KIND}: put a line `---` between them");
+                return Err(vec![value.mistake(what)]);
+            }
             if maintenance.is_some() {
                 mistakes.push(node.mistake(format!("a second {KIND}: there can be one")));
             }
@@ -109,6 +116,8 @@ fn read_main(node: &Node<'_>, mistakes: &mut Vec<Mistake>) -> (Channels, u64) {
                 for (key, channels) in value.entries(mistakes) {
                     if key == CHANNELS {
                         read_table(&channels, &mut table, mistakes);
+                    } else if key == MERGE {
+                        mistakes.push(channels.mistake(MERGED));
                     } else if is_near(key, CHANNELS) {
                         channels.unknown(key, &[CHANNELS], mistakes);
                     }
@@ -124,6 +133,7 @@ fn read_main(node: &Node<'_>, mistakes: &mut Vec<Mistake>) -> (Channels, u64) {
             }
             KIND => mistakes
                 .push(value.mistake("is a document of its own: put a line `---` before it, and its kind and spec behind that")),
+            MERGE => mistakes.push(value.mistake(MERGED)),
             // In a teleport.yaml other keys are none of our business, but for one that is meant for us.
             other if !is_teleports || OWN.iter().any(|own| is_near(other, own)) => value.unknown(other, &OWN, mistakes),
             _ => {}

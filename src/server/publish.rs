@@ -48,7 +48,8 @@ impl Published {
         ]
         .concat();
         let class = if self.unwritten.is_empty() { Class::Network } else { Class::Disk };
-        let next = "all other channels are published; try again for these";
+        let next =
+            if self.written + self.same > 0 { "all other channels are published; try again for these" } else { "try again" };
         (!what.is_empty()).then(|| Error::new(class, what.join("\n    "), next))
     }
 
@@ -98,7 +99,10 @@ pub fn publish(directory: &Path, files: &Files) -> Result<Published, Error> {
             let kept = ["version", "critical"].map(|word| tree.place(name, word));
             let stands =
                 if kept.iter().all(|path| path.exists()) { "its earlier answers stand" } else { "it has no earlier answers" };
-            published.silent.push(format!("{name}, from {upstream}: {stands}: {}", why.replace('\n', "; ")));
+            published.silent.push(format!(
+                "{name}, from {upstream}: {stands}: {}",
+                why.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+            ));
             current.extend(kept);
         }
     }

@@ -1,7 +1,7 @@
 //! What this program touches besides its connections: files, the clock, the environment, other servers, systemd.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -130,33 +130,33 @@ fn text(path: &Path) -> Result<String, Error> {
     let not_utf8 = |error: FromUtf8Error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("line {line} is no text in UTF-8")
+        io::Error::other(format!("line {line} is no text in UTF-8"))
     };
     let text = contents(path, LARGEST).and_then(|bytes| String::from_utf8(bytes).map_err(not_utf8));
     text.map_err(|why| {
-        let next = format!(
-            "ls -l {0}; whoever runs this program, as the service does, must be able to read it: chmod 644 {0}",
-            path.display()
-        );
+        let next = if why.kind() == io::ErrorKind::PermissionDenied {
+            "whoever runs this program, as the service does, must be able to read it: chmod 644"
+        } else {
+            "name the file of the configuration, which is text in UTF-8; what is there now: ls -ld"
+        };
+        let next = format!("{next} {}", path.display());
         Error::new(Class::Config, format!("{} cannot be read: {why}", path.display()), next)
     })
 }
 
-fn contents(path: &Path, largest: u64) -> Result<Vec<u8>, String> {
+fn contents(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // A pipe in its place must not keep us waiting.
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(nonblocking).open(path).map_err(|error| error.to_string())?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err("it is no regular file".into());
+    let file = File::options().read(true).custom_flags(nonblocking).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
     }
-    match file.take(largest + 1).read_to_end(&mut bytes) {
-        Ok(length) if u64::try_from(length).is_ok_and(|length| length > largest) => {
-            Err(format!("it is larger than {largest} bytes"))
-        }
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(error.to_string()),
+    let length = file.take(largest + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(length).is_ok_and(|length| length > largest) {
+        return Err(io::Error::other(format!("it is larger than {largest} bytes")));
     }
+    Ok(bytes)
 }
 
 fn refused(path: &Path, mistakes: &[Mistake]) -> Error {

@@ -186,7 +186,7 @@ fn in_the_way(path: &Path) -> Error {
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Error {
-    let directory = path.parent().unwrap_or(path);
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Error::new(
         Class::Disk,
         format!("{} cannot be written: {error}", path.display()),

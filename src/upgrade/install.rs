@@ -184,7 +184,7 @@ fn offered_package(packages: &dyn Packages, policy: &Policy, release: &Release) 
     let names: Vec<&str> = wanted.iter().map(Package::as_str).collect();
     Err(Error::new(
         Class::Repository,
-        format!("{} does not have {} {release}", packages.repository(), names.join(" or ")),
+        format!("there is no {} {release} in {}", names.join(" or "), packages.repository()),
         "check which channel the repository file names, or name the package in the file `package`",
     ))
 }

@@ -156,6 +156,6 @@ fn root_only(machine: &Machine, command: &str) -> Result<(), Error> {
     Err(Error::new(
         Class::NotRoot,
         format!("`{command}` needs root"),
-        format!("sudo teleport-upgrade {command}; or, to look only: teleport-upgrade status"),
+        "type it again with sudo in front; or, to look only: teleport-upgrade status",
     ))
 }

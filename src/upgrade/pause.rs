@@ -41,9 +41,16 @@ pub fn pause(machine: &Machine, wish: &Wish) -> Result<(), Error> {
     let now = machine.now();
     let until = end(machine, &wish.end, now)?;
     let pause = Pause { by: person(machine), since: now, until, reason: wish.reason.clone(), lets_through: wish.lets_through };
+    let said = |pause| wording::paused(pause, &|moment| both(moment, &*machine.zone));
     lock::make_directories(machine)?;
+    let before = pause::read(machine);
     pause::write(machine, &pause)?;
-    machine.log.info(format!("{}.", wording::paused(&pause, &|moment| both(moment, &*machine.zone))));
+    machine.log.info(format!("{}.", said(&pause)));
+    if let Ok(Some(before)) = before
+        && !before.is_over(now)
+    {
+        machine.log.warning(format!("before, they were {}: that is over now.", said(&before)));
+    }
     match (pause.until, pause.lets_through) {
         (Some(until), _) => {
             machine.log.info(format!("upgrades go on in {}, or with `teleport-upgrade resume`.", span(until.since(now))))

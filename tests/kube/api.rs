@@ -146,3 +146,24 @@ fn an_api_server_that_another_authority_vouches_for_is_told_nothing() {
     assert!(api.secret("agent-shared-state", soon()).is_err());
     assert!(server.asked().is_empty());
 }
+
+#[test]
+fn an_api_server_that_cannot_be_asked_is_spoken_of_as_any_other_server() {
+    let told = |server: &Server| {
+        let api = api(server, Identity::Token("t".into()));
+        let Err(Trouble::Failed(error)) = api.workload(SET, "agent", soon()) else { panic!("it was answered") };
+        assert!(error.next.starts_with("it is tried again; "), "{}", error.next);
+        error.what
+    };
+    let stranger = Server::tls(&lab().of_an_authority, |mut peer| drop(peer.request()));
+    let said = told(&stranger);
+    assert!(said.ends_with(": its certificate is one of an authority, not of a server"), "{said}");
+    let other = Server::tls(&lab().other_host, |mut peer| drop(peer.request()));
+    assert!(told(&other).ends_with(": its certificate is for \"other.test\""), "{}", told(&other));
+    let plain = Server::plain(|mut peer| {
+        peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    assert!(told(&plain).ends_with(": what answers there does not speak TLS"), "{}", told(&plain));
+    let (ill, _) = saying(answer("500 Internal Server Error", "", b"oops"));
+    assert!(told(&ill).ends_with(": HTTP status 500: \"oops\""), "{}", told(&ill));
+}

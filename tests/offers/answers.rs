@@ -86,7 +86,7 @@ fn h13_a_portal_page_is_never_a_version_and_the_error_says_what_it_may_be() {
     let error = asked.version().unwrap_err();
     assert_eq!(
         error.next.replace(&server.port.to_string(), "PORT"),
-        "a web page answers: check the path in endpoint, and that no login page of the network is in between; \
+        "a web page answers: check the path of its address, and that no login page of the network is in between; \
          look at the answer: curl -v http://127.0.0.1:PORT/v1/version"
     );
     assert_eq!(asked.critical(), Ok(false));

@@ -82,8 +82,22 @@ fn h13_a_certificate_for_another_host_is_refused_and_names_it() {
     );
     assert_eq!(
         next,
-        "check the host in endpoint; a login page of the network looks the same: curl -v https://localhost:PORT/v1/version"
+        "check the host of its address; a login page of the network looks the same: curl -v https://localhost:PORT/v1/version"
     );
+}
+
+#[test]
+fn a_certificate_that_openssl_makes_without_more_words_is_said_to_be_an_authoritys() {
+    let server = answering(&lab().of_an_authority);
+    let (class, what, next) = refused(server.port, &lab().of_an_authority.pem.0);
+    assert_eq!(
+        (class, what.as_str()),
+        (
+            Class::Network,
+            "cannot fetch https://localhost:PORT/v1/version: its certificate is one of an authority, not of a server"
+        )
+    );
+    assert_eq!(next, "let the server show one with basicConstraints=CA:FALSE: curl -v https://localhost:PORT/v1/version");
 }
 
 #[test]

@@ -136,6 +136,18 @@ fn a_file_in_which_nothing_could_be_answered_is_a_mistake() {
             "line 2: serve_stale_hours is \"-1\": write a number of hours, 0 to 8760",
         ),
         (
+            "x: &x { static_version: 16.2.0 }\nteleport: {}\ncluster_version: 16.2.0\n<<: *x\n",
+            "line 4: \"<<\" is a merge key, which is not followed here: write out what it stands for",
+        ),
+        (
+            "cluster_version: 16.2.0\nproxy_service:\n  <<: { enabled: yes }\n",
+            "line 3: proxy_service.\"<<\" is a merge key, which is not followed here: write out what it stands for",
+        ),
+        (
+            "cluster_version: 16.2.0\nkind: cluster_maintenance_config\nspec: {}\n",
+            "line 1: cluster_version stands in one document with a cluster_maintenance_config: put a line `---` between them",
+        ),
+        (
             "cluster_version: 16.2.0\n---\ncluster_version: 16.2.0\n",
             "line 3: a second document that is no cluster_maintenance_config: there can be one",
         ),
@@ -261,5 +273,9 @@ fn what_is_no_file_of_text_is_refused_at_once_and_the_next_order_heard() {
     assert!(Command::new("mkfifo").arg(&server.configuration).status().unwrap().success());
     server.signal("-HUP");
     heard("cannot be read: it is no regular file");
+    // Whatever it is, its mode is no business of ours.
+    let (exit, _, said) = run(&["check-config", "/tmp"]);
+    assert_eq!(exit, 78);
+    assert!(said.ends_with("what is there now: ls -ld /tmp\n") && !said.contains("chmod"), "{said}");
     assert_eq!(server.body("default/version"), "v16.2.0");
 }

@@ -116,7 +116,7 @@ fn a_version_that_no_repository_has_is_named() {
     let ran = host.install(&exactly("16.9.9"));
     assert_eq!((ran.exit, ran.changed), (69, vec!["apt-get update".to_owned()]));
     assert!(
-        ran.said.contains("[!] /etc/apt/sources.list.d/teleport.list does not have teleport-ent or teleport 16.9.9\n"),
+        ran.said.contains("[!] there is no teleport-ent or teleport 16.9.9 in /etc/apt/sources.list.d/teleport.list\n"),
         "{}",
         ran.said
     );

@@ -156,7 +156,7 @@ fn who_is_not_root_is_told_so_and_nothing_is_written() {
     host.user += 1;
     let before = host.listing();
     for (command, ran) in [("run", host.run()), ("force", host.force())] {
-        let next = format!("next: sudo teleport-upgrade {command}; or, to look only: teleport-upgrade status");
+        let next = "next: type it again with sudo in front; or, to look only: teleport-upgrade status";
         assert_eq!(ran.said, format!("[!] `{command}` needs root\n    {next}\n"));
         assert_eq!((ran.exit, ran.started, host.server.accepted()), (77, Vec::new(), 0));
     }

@@ -87,7 +87,11 @@ fn a_pause_is_obeyed_by_runs_passed_by_critical_ones_and_by_force_and_ended_by_r
     assert!(host.run().said.contains("[i] upgraded from 16.1.7 to 16.2.0.\n"));
 
     let host = Host::new();
-    host.pause(End::Open, None, LetsThrough::Nothing);
+    host.pause(End::Open, Some("freeze by Kim"), LetsThrough::Nothing);
+    // Somebody else's freeze does not go unseen.
+    let said = host.pause(End::Open, None, LetsThrough::Nothing).said;
+    assert!(said.contains("\n[!] before, they were paused until somebody resumes by "), "{said}");
+    assert!(said.contains(" (freeze by Kim)") && said.contains(": that is over now.\n"), "{said}");
     host.critical("yes");
     assert_eq!(host.run().changed, Vec::<String>::new());
     assert_eq!(host.recorded("/last/change/what"), r#""somebody resumes: teleport-upgrade resume""#);

@@ -29,6 +29,8 @@ pub(crate) struct Lab {
     pub expired: Identity,
     /// From 2090-01-01.
     pub not_yet_valid: Identity,
+    /// One that a person makes with `openssl req -x509`, for `localhost`: an authority's, which vouches for itself.
+    pub of_an_authority: Identity,
 }
 
 /// The one lab of this process.
@@ -51,6 +53,17 @@ fn make() -> Lab {
     }
     std::fs::write(directory.join("ca.cnf"), CONFIGURATION).unwrap();
     std::fs::write(directory.join("index"), "").unwrap();
+    openssl(
+        &directory,
+        &format!(
+            "req -x509 {KEY} -keyout self.key -out self.pem -days 36500 -subj /CN=self -addext subjectAltName=DNS:localhost"
+        ),
+    );
+    let read = |name: &str| {
+        let pem = (at(&format!("{name}.pem")), at(&format!("{name}.key")));
+        let chain = CertificateDer::pem_slice_iter(&pem.0).collect::<Result<_, _>>().unwrap();
+        Identity { chain, key: PrivateKeyDer::from_pem_slice(&pem.1).unwrap(), pem }
+    };
     let identity = |name: &str, names: &str, from: &str, until: &str| {
         std::fs::write(directory.join("names"), format!("subjectAltName={names}\n")).unwrap();
         openssl(&directory, &format!("req -new {KEY} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
@@ -60,9 +73,7 @@ fn make() -> Lab {
                 "ca -batch -notext -config ca.cnf -in {name}.csr -out {name}.pem -startdate {from} -enddate {until} -extfile names"
             ),
         );
-        let pem = (at(&format!("{name}.pem")), at(&format!("{name}.key")));
-        let chain = CertificateDer::pem_slice_iter(&pem.0).collect::<Result<_, _>>().unwrap();
-        Identity { chain, key: PrivateKeyDer::from_pem_slice(&pem.1).unwrap(), pem }
+        read(name)
     };
     let here = "DNS:localhost,DNS:version.test";
     let lab = Lab {
@@ -72,6 +83,7 @@ fn make() -> Lab {
         other_host: identity("other", "DNS:other.test", "20200101000000Z", "20491231000000Z"),
         expired: identity("expired", here, "20200101000000Z", "20210101000000Z"),
         not_yet_valid: identity("future", here, "20900101000000Z", "20991231000000Z"),
+        of_an_authority: read("self"),
     };
     std::fs::remove_dir_all(&directory).unwrap();
     lab
