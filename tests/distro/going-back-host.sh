@@ -12,6 +12,7 @@ expect_back() {
     (($(starts_of 16.1.7) >= ${1:-2})) || failed 'the journal does not show that the agent was started again'
     recorded '"pending":null'
     recorded '"code":"went-back"'
+    [[ -z $(find "$STATE/fetched" -type f ! -name lock) ]] || failed "what was fetched is still there: $(ls "$STATE/fetched")"
 }
 expect_blamed() { recorded '"failed":{"release":"16.2.0","attempts":1,'; }
 expect_not_blamed() { recorded '"failed":null'; }
