@@ -86,7 +86,15 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
         Settled::Left(error) => Some(error),
         Settled::WentBack(outcome) => return Ok(outcome),
     };
-    let loaded = loaded?;
+    // What was begun and could not be finished is worse than whatever else goes wrong.
+    let or_left = |error: Error| match left.clone() {
+        None => error,
+        Some(left) => {
+            machine.log.warning(error.to_string());
+            left
+        }
+    };
+    let loaded = loaded.map_err(or_left)?;
     announce(machine, &loaded, ledger);
     let policy = &loaded.policy;
     if ledger.record.first_hold == FirstHold::Open {
@@ -96,9 +104,9 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
 
     let question = Question { mandate, attendance: machine.attendance, ask: Ask::Server };
     let considered = consider::consider(machine, directory, policy, &mut ledger.record, &mut ledger.account, question);
-    let mut considered = considered.inspect_err(|_| holder::note(machine, policy, ledger))?;
-    survey::ask_database(machine, policy, &mut considered)?;
-    half_installed::settle(machine, policy, &mut considered, lock, ledger)?;
+    let mut considered = considered.inspect_err(|_| holder::note(machine, policy, ledger)).map_err(or_left)?;
+    survey::ask_database(machine, policy, &mut considered).map_err(or_left)?;
+    half_installed::settle(machine, policy, &mut considered, lock, ledger).map_err(or_left)?;
     considered.account_for(policy, &mut ledger.account);
     if !matches!(considered.decision, Decision::Upgrade { .. }) {
         holder::note(machine, policy, ledger);
@@ -110,26 +118,26 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
         prefetch::fetch(machine, policy, &considered.facts, to, lock, ledger)?;
     }
     let Decision::Upgrade { to, why } = considered.decision else {
-        // What was begun and could not be finished is no less broken because nothing else is due.
+        // And no less broken because nothing else is due.
         return left.map_or(Ok(Outcome::Decided(considered.decision)), Err);
     };
 
     let unsettled = ledger.record.pending.as_ref().is_some_and(|pending| pending.to == to);
-    if let Some(left) = left.filter(|_| unsettled && mandate == Mandate::Policy) {
+    if let Some(left) = left.clone().filter(|_| unsettled && mandate == Mandate::Policy) {
         // Installing the same once more is what settling it does, at its own intervals; another version may be the cure.
         return Err(left);
     }
     let Some(packages) = packages::choose(machine, policy.installer, policy.repo.as_ref())? else {
-        return Ok(Outcome::LeftToOthers { to });
+        return left.map_or(Ok(Outcome::LeftToOthers { to }), Err);
     };
     machine.log.speak_up();
-    let site = survey::survey(machine, &*packages, policy, &considered.facts, ledger.record.first_hold)?;
+    let site = survey::survey(machine, &*packages, policy, &considered.facts, ledger.record.first_hold).map_err(or_left)?;
     ledger.account.inputs.hold = (&site.held).into();
     if site.held == Held::No && hold::place(machine) == packages.place() {
         hold::disclaim(machine);
     }
     match plan(policy, site, to, &why) {
-        Err(blocked) => Ok(Outcome::Blocked(blocked)),
+        Err(blocked) => left.map_or(Ok(Outcome::Blocked(blocked)), Err),
         Ok(plan) => apply::apply(machine, &*packages, &plan, mandate, lock, ledger),
     }
 }
