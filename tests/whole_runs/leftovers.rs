@@ -127,6 +127,15 @@ fn h04_what_cannot_be_settled_keeps_its_note_and_needs_a_person() {
     assert_eq!(ran.exit, 11);
     assert_eq!(host.verdicts(), ["broken 11 x1"]);
     assert_eq!(host.recorded("/pending/since"), "1795607700");
+    // Whatever else is wrong is said, and is less.
+    host.configure("endpoint", "127.0.0.1:1/v1\n");
+    let ran = host.run();
+    assert!(ran.said.contains("[!] cannot fetch http://127.0.0.1:1/v1/version: "), "{}", ran.said);
+    assert_eq!(host.verdicts(), ["broken 11 x1", "broken 11 x1"]);
+    host.configure("pin", "16.x\n");
+    assert_eq!(host.run().exit, 11);
+    host.unconfigure("pin");
+    host.configure("endpoint", &format!("127.0.0.1:{}/v1\n", host.server.port));
     host.no_trouble("dpkg-configure");
     host.at(NOON + HOUR);
     assert_eq!(host.run().exit, 0);
