@@ -334,5 +334,7 @@ fn a_wrong_command_line_is_answered_with_what_is_wrong_and_the_help() {
     let (exit, out, _) = run(&["--help"]);
     assert_eq!(exit, 0);
     assert!(out.starts_with("teleport-version-server: says which version"));
+    assert_eq!(run(&["help", "serve"]).1, out);
+    assert_eq!(run(&["--version"]).1, format!("v{}\n", env!("CARGO_PKG_VERSION")));
     assert_eq!(run(&["version", "--raw"]).1, format!("{}\n", env!("CARGO_PKG_VERSION")));
 }

@@ -183,6 +183,7 @@ contexts:
             wrong(&FILE.replace("https://127", "http://127"), None),
             "has a cluster without a `server` that is an address with https://"
         );
+        assert!(wrong(&FILE.replace("https://127", "https://1 27"), None).ends_with("that is an address with https://"));
         assert_eq!(wrong(&FILE.replace("Q0E=", "'?'"), Some("two")), "has a `certificate-authority-data` that is no Base64");
         let by_proxy = FILE.replace("certificate-authority: ca.crt", "certificate-authority: ca.crt, proxy-url: http://p");
         assert_eq!(wrong(&by_proxy, None), "has a cluster with `proxy-url`: a proxy is not known here");

@@ -127,7 +127,7 @@ fn under_lock(machine: &Machine, directory: &Path, mandate: Mandate, lock: &Lock
         // Installing the same once more is what settling it does, at its own intervals; another version may be the cure.
         return Err(left);
     }
-    let Some(packages) = packages::choose(machine, policy.installer, policy.repo.as_ref())? else {
+    let Some(packages) = packages::choose(machine, policy.installer, policy.repo.as_ref()).map_err(or_left)? else {
         return left.map_or(Ok(Outcome::LeftToOthers { to }), Err);
     };
     machine.log.speak_up();

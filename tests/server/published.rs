@@ -282,3 +282,16 @@ fn a_server_is_asked_through_the_proxy_of_the_environment_unless_no_proxy_names_
     assert_eq!(tree.text("default/version"), "v16.2.0");
     assert_eq!(proxy.asked(), [format!("CONNECT version.test:{port} HTTP/1.1")]);
 }
+
+#[test]
+fn where_nothing_was_published_nothing_else_is_claimed_and_the_commands_name_a_directory() {
+    let tree = Tree::new("nothing");
+    let (exit, said) = tree.publish(&format!("default: {}", forwarded_to(1)));
+    assert_eq!(exit, 75, "{said}");
+    assert!(said.ends_with("\n    next: try again\n") && !said.contains(";     next"), "{said}");
+    fs::write(tree.0.join("taken"), "a file").unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["publish", "taken", "--config", "c.yaml"]).env_clear().current_dir(&tree.0);
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.ends_with("next: df -h .; df -i .; ls -ld .\n"), "{said}");
+}
